@@ -1,0 +1,119 @@
+"""The ChatModel port: what a generation needs of a language model, and nothing more.
+
+A model's answer arrives as a stream of `Chunk`s. One chunk holds the text of *one read* from the model, however many
+tokens that was: under load the coalescing is free, and when it is quiet it adds no delay.
+
+Errors, all of them `ModelError`:
+
+    ModelError
+      ├─ ModelUnavailable      no connection, or the endpoint says 5xx, or the local model is not up
+      ├─ ModelRefused          the endpoint says 4xx: a wrong key, an unknown model, a prompt it will not take
+      ├─ ModelTimeout          silence for longer than the limit
+      ├─ ModelStreamBroken     the answer ended without an end
+      └─ ModelGarbage          what came is not the protocol, or is larger than it may be
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMessage:
+    """One turn of the prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens counted by the model's endpoint."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one read brought: some text (perhaps none), and near the end the finish reason and the usage."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model on offer. `progress` (0 to 1) tells how far a model that is not `ready` has come with loading."""
+
+    id: str
+    builtin: bool = False
+    ready: bool = True
+    progress: float = 1.0
+
+
+class ModelError(Exception):
+    """The model could not answer. `message` may be shown to the user: it holds no key, no prompt and no address."""
+
+    code: ClassVar[str] = "model_error"
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ModelUnavailable(ModelError):
+    """No connection, or the endpoint answered 5xx, or the local model is not up."""
+
+    code = "model_unavailable"
+
+
+class ModelRefused(ModelError):
+    """The endpoint answered 4xx: a wrong key, an unknown model, a prompt it will not take."""
+
+    code = "model_refused"
+    retryable = False
+
+
+class ModelTimeout(ModelError):
+    """The endpoint was silent for longer than the limit."""
+
+    code = "model_timeout"
+
+
+class ModelStreamBroken(ModelError):
+    """The answer broke off: the connection closed before the end was announced."""
+
+    code = "model_stream_broken"
+
+
+class ModelGarbage(ModelError):
+    """What came is not the protocol, or is larger than it may be."""
+
+    code = "model_garbage"
+
+
+class ChatModel(Protocol):
+    """A source of answers. Adapters: `openai.OpenAIChatModel`, `local.LocalChatModel`, `scripted.ScriptedChatModel`."""
+
+    async def list_models(self) -> list[ModelInfo]:
+        """The models on offer, the default first.
+
+        Raises:
+            ModelError: the endpoint could not be asked.
+        """
+        ...
+
+    def stream(self, model: str, messages: Sequence[PromptMessage]) -> AsyncIterator[Chunk]:
+        """Answer `messages`. Closing the iterator cancels the model's work.
+
+        Raises:
+            ModelError: see the tree above; raised by the iteration, at any point of it.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections and processes."""
+        ...
