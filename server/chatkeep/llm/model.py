@@ -6,14 +6,17 @@ tokens that was: under load the coalescing is free, and when it is quiet it adds
 Errors, all of them `ModelError`:
 
     ModelError
+      ├─ ModelNotConfigured    there is no model to ask: no endpoint is set and the built-in one is not installed
       ├─ ModelUnavailable      no connection, or the endpoint says 5xx, or the local model is not up
+      │    └─ ModelRateLimited the endpoint says 429: it will answer again later
       ├─ ModelRefused          the endpoint says 4xx: a wrong key, an unknown model, a prompt it will not take
+      │    └─ ModelPromptTooLong
       ├─ ModelTimeout          silence for longer than the limit
       ├─ ModelStreamBroken     the answer ended without an end
       └─ ModelGarbage          what came is not the protocol, or is larger than it may be
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -36,7 +39,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one read brought: some text (perhaps none), and near the end the finish reason and the usage."""
+    """What one read brought: some text (perhaps none), and near the end the finish reason and the usage.
+
+    `text` can always be encoded as UTF-8 and stored: it holds no lone surrogate and no NUL, whatever the model sent.
+    """
 
     text: str = ""
     finish_reason: str | None = None
@@ -45,12 +51,18 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model on offer. `progress` (0 to 1) tells how far a model that is not `ready` has come with loading."""
+    """A model on offer.
+
+    `progress` (0 to 1) tells how far a model that is not `ready` has come with loading. `slots` is how many answers
+    it writes at once before others wait, `context_tokens` what prompt and answer may hold together; None: not known.
+    """
 
     id: str
     builtin: bool = False
     ready: bool = True
     progress: float = 1.0
+    slots: int | None = None
+    context_tokens: int | None = None
 
 
 class ModelError(Exception):
@@ -64,10 +76,27 @@ class ModelError(Exception):
         self.message = message
 
 
+class ModelNotConfigured(ModelError):
+    """There is no model to ask; an administrator has to connect or install one."""
+
+    code = "model_not_configured"
+    retryable = False
+
+
 class ModelUnavailable(ModelError):
     """No connection, or the endpoint answered 5xx, or the local model is not up."""
 
     code = "model_unavailable"
+
+
+class ModelRateLimited(ModelUnavailable):
+    """The endpoint answered 429. `retry_after` is in seconds, None when the endpoint did not say."""
+
+    code = "model_rate_limited"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ModelRefused(ModelError):
@@ -75,6 +104,12 @@ class ModelRefused(ModelError):
 
     code = "model_refused"
     retryable = False
+
+
+class ModelPromptTooLong(ModelRefused):
+    """The prompt does not fit into the model's context."""
+
+    code = "model_prompt_too_long"
 
 
 class ModelTimeout(ModelError):
@@ -106,8 +141,8 @@ class ChatModel(Protocol):
         """
         ...
 
-    def stream(self, model: str, messages: Sequence[PromptMessage]) -> AsyncIterator[Chunk]:
-        """Answer `messages`. Closing the iterator cancels the model's work.
+    def stream(self, model: str, messages: Sequence[PromptMessage]) -> AsyncGenerator[Chunk, None]:
+        """Answer `messages`. Closing the generator (see `contextlib.aclosing`) cancels the model's work.
 
         Raises:
             ModelError: see the tree above; raised by the iteration, at any point of it.

@@ -1,0 +1,172 @@
+"""The ChatModel of every endpoint that speaks OpenAI's chat completions: hosted ones, Ollama, vLLM, llama.cpp, ..."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from chatkeep.llm.base_url import BaseUrl, parse_base_url
+from chatkeep.llm.http_connection import Bounds, HttpStreamError, Response
+from chatkeep.llm.http_stream import StreamingClient
+from chatkeep.llm.model import Chunk, ModelError, ModelGarbage, ModelInfo, ModelStreamBroken, PromptMessage
+from chatkeep.llm.openai_answer import AnswerDecoder
+from chatkeep.llm.openai_errors import from_status, from_transport
+from chatkeep.llm.openai_frames import decode_model_ids, encode_request, error_codes_in_body
+
+_log = logging.getLogger(__name__)
+
+_MODEL_LIST_SECONDS = 60.0
+_MOST_BODY_BYTES = 8 << 20
+_MOST_ERROR_BYTES = 64 << 10
+# Between the finish reason and the end of the stream only the usage may come. An endpoint that sends neither an end
+# nor anything else must not hold a finished answer back for the whole idle time.
+_IDLE_AFTER_FINISH = 5.0
+
+
+class OpenAIChatModel:
+    """Talks to one endpoint.
+
+    `models` names what to offer, the default first; empty asks the endpoint. `options` go into every request by their
+    API names (such as `max_tokens`). The key is sent to the endpoint and shows up nowhere else.
+
+    Raises:
+        ValueError: the base URL or the key cannot be used; the text says why, without the key.
+    """
+
+    def __init__(
+        self,
+        base_url: str | BaseUrl,
+        api_key: str | None = None,
+        models: Sequence[str] = (),
+        *,
+        options: Mapping[str, float] | None = None,
+        bounds: Bounds | None = None,
+        max_answer_characters: int = 1_000_000,
+    ) -> None:
+        self._base_url = parse_base_url(base_url) if isinstance(base_url, str) else base_url
+        self._models = tuple(models)
+        self._options = dict(options or {})
+        self._max_answer_characters = max_answer_characters
+        self._client = StreamingClient(self._base_url, bounds=bounds)
+        self._get_headers = {"User-Agent": "chatkeep", "Accept": "application/json"} | _authorization(api_key)
+        self._post_headers = self._get_headers | {"Accept": "text/event-stream", "Content-Type": "application/json"}
+        self._listed: tuple[float, list[str]] | None = None
+        self._listing = asyncio.Lock()
+        # Some older endpoints refuse the request for it; the first such refusal ends the asking.
+        self._include_usage = True
+
+    @property
+    def open_connections(self) -> int:
+        """Connections to the endpoint that exist now, idle ones among them."""
+        return self._client.open_connections
+
+    async def list_models(self) -> list[ModelInfo]:
+        """The configured models, or what the endpoint lists (asked at most once a minute)."""
+        return [ModelInfo(model) for model in self._models or await self._ask_for_models()]
+
+    async def stream(self, model: str, messages: Sequence[PromptMessage]) -> AsyncGenerator[Chunk, None]:
+        """Answer `messages`; see the port. Closing the iterator closes the connection, which stops the model."""
+        response = await self._post(model, messages)
+        decoder = AnswerDecoder(max_characters=self._max_answer_characters)
+        try:
+            if response.headers.get(b"content-encoding", b"identity") != b"identity":
+                raise ModelGarbage("The model endpoint sent a compressed answer, although none was asked for.")
+            if response.headers.get(b"content-type", b"").startswith((b"application/json", b"text/html")):
+                yield await self._whole_answer(response)
+                return
+            while not decoder.done and (data := await self._read(response, decoder)):
+                chunk = decoder.feed(data)
+                if chunk is not None:
+                    yield chunk
+                if decoder.error is not None:
+                    raise decoder.error
+                if decoder.finished:
+                    response.idle = min(response.idle, _IDLE_AFTER_FINISH)
+            if not (decoder.done or decoder.finished):
+                raise ModelStreamBroken("The model endpoint ended the answer without saying that it is finished.")
+            response.close_after_end()
+        finally:
+            response.close()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def _post(self, model: str, messages: Sequence[PromptMessage]) -> Response:
+        while True:
+            asked_for_usage = self._include_usage
+            body = encode_request(model, messages, include_usage=asked_for_usage, options=self._options)
+            response = await self._request("POST", "/chat/completions", self._post_headers, body)
+            if response.status == 200:
+                return response
+            refusal = await self._body(response, _MOST_ERROR_BYTES)
+            if response.status in {400, 422} and asked_for_usage and b"stream_options" in refusal:
+                self._include_usage = False
+                continue
+            raise self._refused(response, refusal)
+
+    async def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
+        try:
+            return await self._client.request(method, path, headers, body)
+        except HttpStreamError as error:
+            raise from_transport(error, answering=False) from error
+
+    async def _read(self, response: Response, decoder: AnswerDecoder) -> bytes:
+        try:
+            return await response.read()
+        except HttpStreamError as error:
+            if decoder.finished:
+                return b""
+            raise from_transport(error, answering=True) from error
+
+    async def _body(self, response: Response, most: int) -> bytes:
+        """The whole body, cut at `most` bytes; closes the response."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while size < most and (data := await response.read()):
+                pieces.append(data)
+                size += len(data)
+        except HttpStreamError as error:
+            raise from_transport(error, answering=True) from error
+        finally:
+            response.close()
+        return b"".join(pieces)[:most]
+
+    async def _whole_answer(self, response: Response) -> Chunk:
+        """An endpoint that does not stream answers with one JSON document; a web page means a wrong address."""
+        if response.headers[b"content-type"].startswith(b"text/html"):
+            raise ModelGarbage(
+                "The model endpoint answered with a web page; CHATKEEP_LLM_BASE_URL usually ends in /v1."
+            )
+        decoder = AnswerDecoder(max_characters=self._max_answer_characters, max_event_bytes=_MOST_BODY_BYTES + 16)
+        body = await self._body(response, _MOST_BODY_BYTES)
+        chunk = decoder.feed(b"data: " + body.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n\n")
+        if decoder.error is not None:
+            raise decoder.error
+        if chunk is None:
+            raise ModelGarbage("The model endpoint sent an empty answer.")
+        return chunk
+
+    async def _ask_for_models(self) -> list[str]:
+        loop = asyncio.get_running_loop()
+        async with self._listing:
+            if self._listed is None or loop.time() - self._listed[0] > _MODEL_LIST_SECONDS:
+                response = await self._request("GET", "/models", self._get_headers)
+                body = await self._body(response, _MOST_BODY_BYTES)
+                if response.status != 200:
+                    raise self._refused(response, body)
+                self._listed = (loop.time(), decode_model_ids(body))
+            return self._listed[1]
+
+    def _refused(self, response: Response, body: bytes) -> ModelError:
+        error = from_status(response.status, error_codes_in_body(body), response.headers)
+        _log.warning("the model endpoint answered with status %d (%s)", response.status, error.code)
+        return error
+
+
+def _authorization(api_key: str | None) -> dict[str, str]:
+    if not api_key:
+        return {}
+    if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
+        raise ValueError("the key contains a space, a line end or a character that no key has")
+    return {"Authorization": f"Bearer {api_key}"}
