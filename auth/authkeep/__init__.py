@@ -1,0 +1,92 @@
+"""authkeep: authentication you mount into a FastAPI application.
+
+The core is free of frameworks; `authkeep.http` speaks FastAPI, `authkeep.sql` SQLAlchemy, `authkeep.valkey` Valkey,
+and `authkeep.testing` ships the fakes.
+"""
+
+from authkeep.accounts import Accounts, RegistrationState
+from authkeep.auth import Auth
+from authkeep.client_address import Address, TrustedProxies
+from authkeep.clock import Clock, SystemClock
+from authkeep.errors import (
+    AuthenticationFailed,
+    AuthError,
+    CrossSiteRequest,
+    EmailTaken,
+    HashingBusy,
+    InsufficientRole,
+    InvalidCredentials,
+    InvalidEmail,
+    InvalidInput,
+    InvalidName,
+    InvalidRefreshToken,
+    InvalidSetupCode,
+    InvalidToken,
+    LoginNotFound,
+    NotSignedIn,
+    PermissionDenied,
+    RateLimited,
+    RefreshTokenReused,
+    RegistrationClosed,
+    RequestTooLarge,
+    RevocationsUnknown,
+    UnacceptablePassword,
+    Unavailable,
+    WrongPassword,
+)
+from authkeep.keys import SigningKeys
+from authkeep.logins import Device, Logins, SignedIn
+from authkeep.passwords import PasswordHasher
+from authkeep.principal import Principal, Role, Scope
+from authkeep.settings import AuthSettings
+from authkeep.store import Store
+from authkeep.throttle import Counters, Decision, Limit, MemoryCounters, Throttle
+
+__all__ = [
+    "Accounts",
+    "Address",
+    "Auth",
+    "AuthError",
+    "AuthSettings",
+    "AuthenticationFailed",
+    "Clock",
+    "Counters",
+    "CrossSiteRequest",
+    "Decision",
+    "Device",
+    "EmailTaken",
+    "HashingBusy",
+    "InsufficientRole",
+    "InvalidCredentials",
+    "InvalidEmail",
+    "InvalidInput",
+    "InvalidName",
+    "InvalidRefreshToken",
+    "InvalidSetupCode",
+    "InvalidToken",
+    "Limit",
+    "LoginNotFound",
+    "Logins",
+    "MemoryCounters",
+    "NotSignedIn",
+    "PasswordHasher",
+    "PermissionDenied",
+    "Principal",
+    "RateLimited",
+    "RefreshTokenReused",
+    "RegistrationClosed",
+    "RegistrationState",
+    "RequestTooLarge",
+    "RevocationsUnknown",
+    "Role",
+    "Scope",
+    "SignedIn",
+    "SigningKeys",
+    "Store",
+    "SystemClock",
+    "Throttle",
+    "TrustedProxies",
+    "UnacceptablePassword",
+    "Unavailable",
+    "WrongPassword",
+]

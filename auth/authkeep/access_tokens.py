@@ -1,0 +1,137 @@
+"""Access tokens: JWTs by RFC 9068, minted and verified here and nowhere else.
+
+Pure: the time is an argument, nothing is read or written. Whether a token that verifies has been revoked is the
+business of `authkeep.revocation`.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from json import JSONDecoder
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.util import urlsafe_b64decode
+
+from authkeep.errors import InvalidToken
+from authkeep.keys import ALGORITHM, SigningKeys
+from authkeep.principal import Principal, Role
+
+TYPE = "at+jwt"
+MAX_LENGTH = 4096
+_JITTER = 0.05
+# How far the clocks of two machines of one deployment may differ. Expiry itself gets no leeway.
+_SKEW_SECONDS = 30
+_COMPACT = re.compile(r"[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """Attributes:
+    expires_at: Unix seconds.
+    epoch: the user's at minting.
+    kid: of the key that signed it.
+    """
+
+    principal: Principal
+    jti: str
+    epoch: int
+    expires_at: float
+    kid: str
+
+
+class _StrictDecoder(JSONDecoder):
+    """JSON without duplicate members (RFC 8725, section 2.7: parsers that disagree) and without NaN."""
+
+    def __init__(self) -> None:
+        super().__init__(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate member")
+    return members
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+class AccessTokens:
+    def __init__(self, keys: SigningKeys, *, issuer: str, audience: str, lifetime_seconds: float) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._lifetime = lifetime_seconds
+
+    def mint(self, principal: Principal, *, epoch: int, jti: bytes, now: float) -> tuple[str, int]:
+        """A signed token, and the seconds it lives.
+
+        Args:
+            jti: 16 random bytes; the last one also decides the jitter of the lifetime.
+            now: Unix seconds.
+        """
+        lifetime = int(self._lifetime * (1 - _JITTER * jti[-1] / 255))
+        claims: dict[str, Any] = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": principal.user_id,
+            "sid": principal.login_id,
+            "jti": jti.hex(),
+            "iat": int(now),
+            "exp": int(now) + lifetime,
+            "role": principal.role.value,
+            "epoch": epoch,
+        }
+        if principal.scopes:
+            claims["scope"] = " ".join(sorted(principal.scopes))
+        header = {"alg": ALGORITHM, "typ": TYPE, "kid": self._keys.signing_kid}
+        return jwt.encode(header, claims, self._keys.signing_key, algorithms=[ALGORITHM]), lifetime
+
+    def verify(self, token: str, *, now: float) -> VerifiedToken:
+        """The one verifier, for every door a token can come in by.
+
+        Raises:
+            InvalidToken: for whatever reason; the words are the same for all of them.
+        """
+        if len(token) > MAX_LENGTH or not _COMPACT.fullmatch(token):
+            raise InvalidToken
+        try:
+            kid = self._trusted_kid(token)
+            key = self._keys.find(kid)
+            if key is None:
+                raise InvalidToken
+            claims = jwt.decode(token, key, algorithms=[ALGORITHM], decoder_cls=_StrictDecoder).claims
+            self._check_times(claims, now)
+            return self._verified(claims, kid)
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+            raise InvalidToken from None
+
+    @staticmethod
+    def _trusted_kid(token: str) -> str:
+        header = json.loads(urlsafe_b64decode(token.partition(".")[0].encode()), cls=_StrictDecoder)
+        # Exactly what `mint` writes. So no crit, no b64, and no jku, jwk or x5u that could name a key.
+        if header.keys() != {"alg", "typ", "kid"} or header["alg"] != ALGORITHM or header["typ"] != TYPE:
+            raise ValueError("header")
+        kid: str = header["kid"]
+        return kid
+
+    @staticmethod
+    def _check_times(claims: dict[str, Any], now: float) -> None:
+        # bool is an int to Python, and a string of digits would compare in other languages.
+        issued, expires, not_before = claims["iat"], claims["exp"], claims.get("nbf", 0)
+        if any(type(value) not in (int, float) for value in (issued, expires, not_before)):
+            raise ValueError("times are numbers")
+        if not now < expires or issued > now + _SKEW_SECONDS or not_before > now + _SKEW_SECONDS:
+            raise ValueError("not valid now")
+
+    def _verified(self, claims: dict[str, Any], kid: str) -> VerifiedToken:
+        if claims["iss"] != self._issuer or claims["aud"] != self._audience:
+            raise ValueError("meant for somebody else")
+        texts = [claims["sub"], claims["sid"], claims["jti"], claims.get("scope", "")]
+        if not all(type(text) is str for text in texts) or not all(texts[:3]) or type(claims["epoch"]) is not int:
+            raise ValueError("claims")
+        principal = Principal(claims["sub"], claims["sid"], Role(claims["role"]), frozenset(texts[3].split()))
+        return VerifiedToken(principal, claims["jti"], claims["epoch"], float(claims["exp"]), kid)

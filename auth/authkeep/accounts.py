@@ -1,0 +1,212 @@
+"""The journeys of an account: register, profile, change of password, disable.
+
+No HTTP in here and no SQL: what may happen, in which order, and what it costs.
+"""
+
+import hmac
+import logging
+import unicodedata
+from dataclasses import dataclass
+
+from uuid_utils.compat import uuid7
+
+from authkeep.clock import Clock
+from authkeep.email_address import parse_email
+from authkeep.errors import (
+    EmailTaken,
+    InvalidName,
+    InvalidSetupCode,
+    InvalidToken,
+    RegistrationClosed,
+    UnacceptablePassword,
+    WrongPassword,
+)
+from authkeep.logins import Logins
+from authkeep.password_policy import check_password
+from authkeep.passwords import PasswordHasher
+from authkeep.principal import Principal, Role
+from authkeep.revocation import RevocationView
+from authkeep.settings import AuthSettings
+from authkeep.store import Admission, EndReason, Store, User, UserChange
+
+_log = logging.getLogger("authkeep.accounts")
+_MAX_NAME = 100
+_MIN_SETUP_CODE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationState:
+    """Attributes:
+    open: whether a registration can succeed now.
+    first_user: whether it would make the first admin.
+    setup_code_required: whether that takes the code that the operator was shown.
+    """
+
+    open: bool
+    first_user: bool
+    setup_code_required: bool
+
+
+class Accounts:
+    """Raises:
+    ValueError: `setup_code` is too short to be worth asking for.
+    """
+
+    def __init__(
+        self,
+        settings: AuthSettings,
+        store: Store,
+        clock: Clock,
+        passwords: PasswordHasher,
+        logins: Logins,
+        revoked: RevocationView,
+        setup_code: str | None,
+    ) -> None:
+        if setup_code is not None and len(setup_code.strip()) < _MIN_SETUP_CODE:
+            raise ValueError(f"setup_code needs at least {_MIN_SETUP_CODE} characters")
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._passwords = passwords
+        self._logins = logins
+        self._revoked = revoked
+        self._setup_code = setup_code
+        self._somebody_is_here = False
+
+    async def registration_state(self) -> RegistrationState:
+        first = await self._is_empty()
+        return RegistrationState(
+            open=first or self._settings.registration_open,
+            first_user=first,
+            setup_code_required=first and self._setup_code is not None,
+        )
+
+    async def register(self, email: str, password: str, *, name: str = "", setup_code: str | None = None) -> User:
+        """Open an account. The first one of an empty install is its admin.
+
+        Raises:
+            InvalidEmail, InvalidName, UnacceptablePassword: what to do about it is in the message.
+            RegistrationClosed: this install takes no strangers.
+            InvalidSetupCode: the first account needs the code, and this is not it.
+            EmailTaken: sign in instead.
+            HashingBusy: too many others are signing in.
+        """
+        admission = await self._admit(setup_code)
+        user = await self._prepare(email, password, name, Role.USER)
+        added = await self._store.add_user(user, admission)
+        self._somebody_is_here = True
+        return added
+
+    async def create_admin(self, email: str, password: str) -> User | None:
+        """An admin by the operator's own hand, once: None when the address has an account already.
+
+        Raises:
+            InvalidEmail, UnacceptablePassword: what to do about it is in the message.
+        """
+        _, key = parse_email(email)
+        if await self._store.find_user_by_email(key) is not None:
+            return None
+        try:
+            return await self._store.add_user(await self._prepare(email, password, "", Role.ADMIN), Admission.ANYONE)
+        except EmailTaken:
+            return None
+
+    async def _prepare(self, email: str, password: str, name: str, role: Role) -> User:
+        shown, key = parse_email(email)
+        cleaned = clean_name(name)
+        check_password(password, personal=[key, cleaned, *self._settings.product_names])
+        password_hash = await self._passwords.hash(password)
+        return User(str(uuid7()), shown, key, cleaned, role, password_hash, 0, False, self._clock.now())
+
+    async def _admit(self, setup_code: str | None) -> Admission:
+        if not await self._is_empty():
+            if not self._settings.registration_open:
+                raise RegistrationClosed
+            return Admission.ANYONE
+        if self._setup_code is not None:
+            presented = (setup_code or "").strip().encode("utf-8", "replace")
+            if not hmac.compare_digest(presented, self._setup_code.strip().encode("utf-8")):
+                raise InvalidSetupCode
+        # Of several who arrive at once, one becomes the admin; where registration is closed the others go away.
+        return Admission.ANYONE if self._settings.registration_open else Admission.FIRST_ONLY
+
+    async def _is_empty(self) -> bool:
+        if not self._somebody_is_here:
+            self._somebody_is_here = not await self._store.is_empty()
+        return not self._somebody_is_here
+
+    async def get_user(self, principal: Principal) -> User:
+        """The caller's own account.
+
+        Raises:
+            InvalidToken: it is gone or disabled.
+        """
+        user = await self._store.find_user(principal.user_id)
+        if user is None or user.disabled:
+            raise InvalidToken
+        return user
+
+    async def rename(self, principal: Principal, name: str) -> User:
+        """Raises:
+        InvalidName: too long, or not text.
+        InvalidToken: the account is gone.
+        """
+        return await self._change(principal.user_id, UserChange(name=clean_name(name)))
+
+    async def change_password(self, principal: Principal, current: str, new: str) -> None:
+        """Every other login of the caller ends; this one goes on.
+
+        Raises:
+            WrongPassword: `current` is not the password.
+            UnacceptablePassword: what to do about it is in the message.
+            InvalidToken: the account is gone or disabled.
+            HashingBusy: too many others are signing in.
+        """
+        user = await self.get_user(principal)
+        try:
+            check_password(new, personal=[user.email_key, user.name, *self._settings.product_names])
+        except UnacceptablePassword as refusal:
+            raise UnacceptablePassword(refusal.detail, field="new_password") from None
+        if not await self._passwords.verify(current, user.password_hash):
+            raise WrongPassword
+        change = UserChange(
+            password_hash=await self._passwords.hash(new),
+            expected_password_hash=user.password_hash,
+            ending=self._logins.ending(EndReason.PASSWORD_CHANGED),
+            keep_sid=principal.login_id,
+        )
+        changed = await self._store.change_user(user.id, change)
+        if changed is None:
+            raise WrongPassword
+        self._revoked.add(changed[1])
+
+    async def set_disabled(self, user_id: str, disabled: bool) -> User:
+        """Disable or enable. Disabling ends every login of the user at once.
+
+        Raises:
+            InvalidToken: there is no such user.
+        """
+        ending = self._logins.ending(EndReason.DISABLED) if disabled else None
+        return await self._change(user_id, UserChange(disabled=disabled, ending=ending))
+
+    async def _change(self, user_id: str, change: UserChange) -> User:
+        changed = await self._store.change_user(user_id, change)
+        if changed is None:
+            raise InvalidToken
+        user, revocations = changed
+        self._revoked.add(revocations)
+        return user
+
+
+def clean_name(name: str) -> str:
+    """A name fit to be shown in a list and stored in any database.
+
+    Raises:
+        InvalidName: too long, or it contains control or direction-changing characters.
+    """
+    cleaned = unicodedata.normalize("NFC", name).strip()
+    if len(cleaned) > _MAX_NAME:
+        raise InvalidName(f"Use at most {_MAX_NAME} characters for the name.")
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in "\u202a\u202b\u202d\u202e" for char in cleaned):
+        raise InvalidName("The name contains characters that cannot be shown.")
+    return cleaned

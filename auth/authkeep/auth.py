@@ -1,0 +1,107 @@
+"""What a host creates: settings, a store and keys, made into one thing that can be mounted."""
+
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator
+
+from authkeep.access_tokens import MAX_LENGTH, AccessTokens, VerifiedToken
+from authkeep.accounts import Accounts
+from authkeep.clock import Clock, SystemClock
+from authkeep.errors import InvalidToken
+from authkeep.keys import SigningKeys
+from authkeep.logins import Logins
+from authkeep.passwords import PasswordHasher
+from authkeep.principal import Principal
+from authkeep.refresh_tokens import RefreshTokens
+from authkeep.revocation import Revocations
+from authkeep.settings import AuthSettings
+from authkeep.store import Store
+from authkeep.throttle import MemoryCounters, Throttle
+
+_CACHED_TOKENS = 10_000
+
+
+class Auth:
+    """One deployment's authentication. State lives here, none in modules: two can run in one process.
+
+    Args:
+        throttle: shares its counters with the host's own limits; its limits win over those of the settings.
+        setup_code: what the first registration must present; None where being first is enough.
+        passwords: for tests that cannot afford 20 MiB for each user; the default is right for everybody else.
+
+    Raises:
+        ValueError: the setup code is too short.
+    """
+
+    def __init__(
+        self,
+        settings: AuthSettings,
+        store: Store,
+        keys: SigningKeys,
+        *,
+        throttle: Throttle | None = None,
+        clock: Clock | None = None,
+        setup_code: str | None = None,
+        passwords: PasswordHasher | None = None,
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.keys = keys
+        self.clock = clock or SystemClock()
+        self.throttle = (throttle or Throttle(MemoryCounters(self.clock))).with_defaults(settings.limits)
+        self.passwords = passwords or PasswordHasher(threads=settings.hashing_threads, queue=settings.hashing_queue)
+        self.revocations = Revocations(
+            store, self.clock, reread=settings.revocation_reread, lease=settings.revocation_lease
+        )
+        self.access_tokens = AccessTokens(
+            keys,
+            issuer=settings.issuer,
+            audience=settings.audience,
+            lifetime_seconds=settings.access_lifetime.total_seconds(),
+        )
+        revoked = self.revocations.view
+        self.logins = Logins(
+            settings, store, self.clock, self.passwords, self.access_tokens, RefreshTokens(keys.derive), revoked
+        )
+        self.accounts = Accounts(settings, store, self.clock, self.passwords, self.logins, revoked, setup_code)
+        self._verified: dict[bytes, VerifiedToken] = {}
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Auth"]:
+        """Enter in the host's lifespan: starts the password pool, loads the revocations and keeps them fresh."""
+        async with self.passwords.running(), self.revocations.running():
+            await self.store.purge(self.clock.now())
+            yield self
+
+    async def verify(self, token: str) -> Principal:
+        """Who presents this access token. The same check for every door: header, stream, socket.
+
+        A token that verified before costs a digest and four look-ups in memory, and no I/O.
+
+        Raises:
+            InvalidToken: malformed, foreign, expired or revoked.
+            RevocationsUnknown: the view of revocations is stale and the store does not answer.
+        """
+        if len(token) > MAX_LENGTH or not token.isascii():
+            raise InvalidToken
+        verified = self._verify_cached(token, self.clock.seconds())
+        revocations = self.revocations
+        if revocations.view.refuses(verified):
+            raise InvalidToken
+        if not revocations.fresh:
+            await revocations.check(verified)
+        return verified.principal
+
+    def _verify_cached(self, token: str, now: float) -> VerifiedToken:
+        # Only the digest is kept: a dump of this process's memory should not be a list of credentials.
+        digest = hashlib.sha256(token.encode("ascii")).digest()
+        known = self._verified.get(digest)
+        if known is not None:
+            if now < known.expires_at and self.keys.find(known.kid) is not None:
+                return known
+            del self._verified[digest]
+        verified = self.access_tokens.verify(token, now=now)
+        if len(self._verified) >= _CACHED_TOKENS:
+            del self._verified[next(iter(self._verified))]
+        self._verified[digest] = verified
+        return verified

@@ -1,0 +1,206 @@
+"""Everything authkeep raises, with the stable code and the HTTP status each one is rendered with.
+
+AuthError
+├── AuthenticationFailed            401   the caller has not proved who they are
+│   ├── NotSignedIn                 401   not_signed_in: no credential was presented
+│   ├── InvalidToken                401   invalid_token: malformed, expired, revoked or foreign; never says which
+│   ├── InvalidCredentials          401   invalid_credentials: unknown user, wrong password or disabled user
+│   └── InvalidRefreshToken         401   invalid_refresh_token
+│       └── RefreshTokenReused      401   the same code and words: a thief must not learn that we noticed
+├── PermissionDenied                403   the caller is known and may not
+│   ├── InsufficientRole            403   insufficient_role
+│   ├── CrossSiteRequest            403   cross_site_request
+│   ├── RegistrationClosed          403   registration_closed
+│   └── InvalidSetupCode            403   invalid_setup_code
+├── LoginNotFound                   404   login_not_found: also when it is somebody else's
+├── EmailTaken                      409   email_taken
+├── RequestTooLarge                 413   request_too_large
+├── InvalidInput                    422   invalid_request, with one entry in `errors` per field
+│   ├── InvalidEmail                422   invalid_email
+│   ├── InvalidName                 422   invalid_name
+│   ├── UnacceptablePassword        422   unacceptable_password
+│   └── WrongPassword               422   wrong_password: the current one, asked for again before a change
+├── RateLimited                     429   rate_limited, with Retry-After
+└── Unavailable                     503   refuse rather than guess, with Retry-After
+    ├── HashingBusy                 503   hashing_busy: the password queue is full
+    └── RevocationsUnknown          503   revocations_unknown: no fresh view and the store does not answer
+
+A setting that cannot work raises `ValueError` where it is built, naming the setting: that is the operator's
+mistake, not a caller's, and it never reaches HTTP.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+
+class AuthError(Exception):
+    """Base of the tree.
+
+    Attributes:
+        status: HTTP status code.
+        code: stable, machine-readable; clients may switch on it.
+        message: what `detail` is when nothing more can be said.
+        detail: for a person, what happened and what to do; never a secret.
+        headers: response headers this refusal calls for.
+        errors: one mapping per offending field, for 422.
+    """
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "auth_error"
+    message: ClassVar[str] = "Authentication error"
+
+    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
+        self.detail = detail or self.message
+        self.headers: dict[str, str] = dict(headers or {})
+        self.errors: Sequence[Mapping[str, object]] = ()
+        super().__init__(self.detail)
+
+
+class AuthenticationFailed(AuthError):
+    status = 401
+    code = "authentication_failed"
+    message = "Authentication failed"
+    challenge: ClassVar[str] = "Bearer"
+
+    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail, headers=headers)
+        self.headers.setdefault("WWW-Authenticate", self.challenge)
+
+
+class NotSignedIn(AuthenticationFailed):
+    code = "not_signed_in"
+    message = "Sign in to do this"
+
+
+class InvalidToken(AuthenticationFailed):
+    # RFC 6750, section 3.1: one error code for expired, revoked, malformed, or invalid for other reasons.
+    code = "invalid_token"
+    message = "The access token is not valid"
+    challenge = 'Bearer error="invalid_token"'
+
+
+class InvalidCredentials(AuthenticationFailed):
+    code = "invalid_credentials"
+    message = "The e-mail address or the password is not right"
+
+
+class InvalidRefreshToken(AuthenticationFailed):
+    code = "invalid_refresh_token"
+    message = "This login has ended: sign in again"
+
+
+class RefreshTokenReused(InvalidRefreshToken):
+    pass
+
+
+class PermissionDenied(AuthError):
+    status = 403
+    code = "permission_denied"
+    message = "You may not do this"
+
+
+class InsufficientRole(PermissionDenied):
+    code = "insufficient_role"
+
+
+class CrossSiteRequest(PermissionDenied):
+    code = "cross_site_request"
+    message = "The request came from another site"
+
+
+class RegistrationClosed(PermissionDenied):
+    code = "registration_closed"
+    message = "New accounts are not open here: ask the administrator for one"
+
+
+class InvalidSetupCode(PermissionDenied):
+    code = "invalid_setup_code"
+    message = "The first account needs the setup code that the server printed when it started"
+
+
+class LoginNotFound(AuthError):
+    status = 404
+    code = "login_not_found"
+    message = "There is no such login"
+
+
+class EmailTaken(AuthError):
+    status = 409
+    code = "email_taken"
+    message = "An account with this e-mail address exists already: sign in instead"
+
+
+class RequestTooLarge(AuthError):
+    status = 413
+    code = "request_too_large"
+    message = "The request is larger than anything this route takes"
+
+
+class InvalidInput(AuthError):
+    status = 422
+    code = "invalid_request"
+    message = "The request is not valid"
+    field: ClassVar[str | None] = None
+
+    def __init__(
+        self, detail: str | None = None, *, errors: Sequence[Mapping[str, object]] = (), field: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        name = field or self.field
+        self.errors = errors or ([{"loc": ["body", name], "msg": self.detail, "type": self.code}] if name else ())
+
+
+class InvalidEmail(InvalidInput):
+    code = "invalid_email"
+    message = "This is not an e-mail address: write it as name@domain"
+    field = "email"
+
+
+class InvalidName(InvalidInput):
+    code = "invalid_name"
+    message = "This name cannot be used"
+    field = "name"
+
+
+class UnacceptablePassword(InvalidInput):
+    code = "unacceptable_password"
+    message = "Choose another password"
+    field = "password"
+
+
+class WrongPassword(InvalidInput):
+    # Not a 401: that would tell clients that their access token is bad, and they would refresh and try again.
+    code = "wrong_password"
+    message = "The current password is not right"
+    field = "current_password"
+
+
+class _RetryLater(AuthError):
+    def __init__(
+        self, detail: str | None = None, *, retry_after: float = 1.0, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """`retry_after` is in seconds, rounded up to the whole ones that RFC 9110, section 10.2.3, allows."""
+        super().__init__(detail, headers=headers)
+        self.headers.setdefault("Retry-After", str(max(1, -int(-retry_after // 1))))
+
+
+class RateLimited(_RetryLater):
+    status = 429
+    code = "rate_limited"
+    message = "Too many requests: wait a moment and try again"
+
+
+class Unavailable(_RetryLater):
+    status = 503
+    code = "unavailable"
+    message = "Temporarily unavailable"
+
+
+class HashingBusy(Unavailable):
+    code = "hashing_busy"
+    message = "Many people are signing in just now: try again in a moment"
+
+
+class RevocationsUnknown(Unavailable):
+    code = "revocations_unknown"
+    message = "It cannot be confirmed just now that this login is still valid: try again in a moment"

@@ -1,0 +1,38 @@
+"""The FastAPI adapter: mount it, and say of every route who may call it."""
+
+from authkeep.http.dependencies import (
+    ClientAddress,
+    CurrentPrincipal,
+    client_address,
+    current_auth,
+    throttled,
+)
+from authkeep.http.identity import RequestIdentity, identity_of
+from authkeep.http.middleware import AuthMiddleware
+from authkeep.http.mount import mount
+from authkeep.http.policies import Policy, RoutePolicy, guarded, public, require_role, signed_in
+from authkeep.http.problems import problem_response, render_auth_error
+from authkeep.http.route_walk import UndeclaredRoute, declared_routes, refuse_undeclared
+
+__all__ = [
+    "AuthMiddleware",
+    "ClientAddress",
+    "CurrentPrincipal",
+    "Policy",
+    "RequestIdentity",
+    "RoutePolicy",
+    "UndeclaredRoute",
+    "client_address",
+    "current_auth",
+    "declared_routes",
+    "guarded",
+    "identity_of",
+    "mount",
+    "problem_response",
+    "public",
+    "refuse_undeclared",
+    "render_auth_error",
+    "require_role",
+    "signed_in",
+    "throttled",
+]

@@ -1,0 +1,69 @@
+"""The browser transport of refresh tokens: a cookie that no script can read and no other site can use."""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authkeep.errors import CrossSiteRequest
+from authkeep.http.identity import identity_of
+
+_NAME = "authkeep_refresh"
+
+
+def set_refresh_cookie(request: Request, response: Response, token: str) -> None:
+    settings = identity_of(request.scope).auth.settings
+    max_age = int(settings.refresh_idle_lifetime.total_seconds())
+    _set(request, response, token, max_age)
+
+
+def clear_refresh_cookie(request: Request, response: Response) -> None:
+    if _cookie_name(request) in request.cookies:
+        _set(request, response, "", 0)
+
+
+def read_refresh_cookie(request: Request) -> str | None:
+    return request.cookies.get(_cookie_name(request))
+
+
+def _set(request: Request, response: Response, value: str, max_age: int) -> None:
+    response.set_cookie(
+        _cookie_name(request),
+        value,
+        max_age=max_age,
+        path="/",
+        secure=_is_secure(request),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _cookie_name(request: Request) -> str:
+    # `__Host-` keeps a sibling domain from planting its own, but browsers take it only with Secure.
+    return f"__Host-{_NAME}" if _is_secure(request) else _NAME
+
+
+def _is_secure(request: Request) -> bool:
+    identity = identity_of(request.scope)
+    return identity.auth.settings.secure_cookies or identity.is_https
+
+
+def require_same_origin(request: Request) -> None:
+    """Refuse what another site makes a browser send: forged refreshes, and logins into the attacker's account.
+
+    Fetch Metadata decides where the browser sends it, else Origin against Host. A client that sends neither is not a
+    browser, and without a victim's browser there is no cookie to abuse. SameSite=Lax alone would let a sibling
+    subdomain through.
+
+    Raises:
+        CrossSiteRequest: it comes from elsewhere.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and origin in identity_of(request.scope).auth.settings.trusted_origins:
+        return
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise CrossSiteRequest
+    elif origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise CrossSiteRequest

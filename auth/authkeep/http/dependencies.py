@@ -1,0 +1,56 @@
+"""What routes ask for, a host's as well as authkeep's own."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Response
+from starlette.requests import HTTPConnection, Request
+
+from authkeep.auth import Auth
+from authkeep.client_address import Address
+from authkeep.errors import RateLimited
+from authkeep.http.identity import identity_of
+from authkeep.http.policies import signed_in
+from authkeep.logins import Device
+from authkeep.principal import Principal
+
+CurrentPrincipal = Annotated[Principal, Depends(signed_in)]
+
+
+async def current_auth(connection: HTTPConnection) -> Auth:
+    return identity_of(connection.scope).auth
+
+
+async def client_address(connection: HTTPConnection) -> Address:
+    return identity_of(connection.scope).address
+
+
+async def client_device(connection: HTTPConnection) -> Device:
+    identity = identity_of(connection.scope)
+    return Device(identity.address.text, connection.headers.get("user-agent", ""))
+
+
+CurrentAuth = Annotated[Auth, Depends(current_auth)]
+ClientAddress = Annotated[Address, Depends(client_address)]
+ClientDevice = Annotated[Device, Depends(client_device)]
+
+
+def throttled(name: str, *, by_address: bool = False) -> Callable[[Request, Response], Awaitable[None]]:
+    """A dependency that counts the request against the limit `name` before the route runs.
+
+    It counts by user when somebody is signed in, else by address; always by address with `by_address`, for routes
+    where an attacker could otherwise open a fresh account for a fresh count. Refusals and successes alike carry the
+    RateLimit fields; a route that returns a `Response` of its own adds `identity_of(scope).limit_headers()` to it.
+    """
+
+    async def count(request: Request, response: Response) -> None:
+        identity = identity_of(request.scope)
+        signed_in_as = None if by_address else identity.principal
+        key = f"user:{signed_in_as.user_id}" if signed_in_as else f"address:{identity.address.limit_key}"
+        decision = await identity.auth.throttle.hit(name, key)
+        identity.decisions.append(decision)
+        if not decision.allowed:
+            raise RateLimited(retry_after=decision.retry_after)
+        response.headers.update(identity.limit_headers())
+
+    return count

@@ -1,0 +1,78 @@
+"""What is known about a request before any route runs, in `scope["authkeep"]`."""
+
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+from authkeep.auth import Auth
+from authkeep.client_address import Address
+from authkeep.errors import AuthError, NotSignedIn
+from authkeep.principal import Principal
+from authkeep.throttle import Decision
+
+SCOPE_KEY = "authkeep"
+Scope = MutableMapping[str, Any]
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class RequestIdentity:
+    """Attributes:
+    auth: the `Auth` this app was mounted with.
+    principal: who presented a valid access token; None when nobody did.
+    decisions: what limits have said about this request so far.
+    """
+
+    __slots__ = ("_address", "_refusal", "_scheme", "_scope", "auth", "decisions", "principal")
+
+    def __init__(self, auth: Auth, scope: Scope, principal: Principal | None, refusal: AuthError | None) -> None:
+        self.auth = auth
+        self.principal = principal
+        self.decisions: list[Decision] = []
+        self._refusal = refusal
+        self._scope = scope
+        self._address: Address | None = None
+        self._scheme: str | None = None
+
+    def require_principal(self) -> Principal:
+        """Raises:
+        NotSignedIn: no credential was presented.
+        InvalidToken, RevocationsUnknown: one was, and this is what became of it.
+        """
+        if self.principal is None:
+            raise self._refusal or NotSignedIn()
+        return self.principal
+
+    @property
+    def address(self) -> Address:
+        """The client's address. Worked out when it is first asked for: most requests never do."""
+        if self._address is None:
+            peer = self._scope.get("client")
+            proxies = self.auth.settings.trusted_proxies
+            self._address, self._scheme = proxies.resolve(peer[0] if peer else None, self._scope["headers"])
+        return self._address
+
+    @property
+    def is_https(self) -> bool:
+        """Whether the browser's end of the connection is HTTPS, as far as that can be believed."""
+        _ = self.address
+        return (self._scheme or self._scope["scheme"]) in ("https", "wss")
+
+    def limit_headers(self) -> dict[str, str]:
+        """The RateLimit fields for everything that was counted; several limits make one list each."""
+        fields: dict[str, str] = {}
+        for decision in self.decisions:
+            for name, value in decision.headers().items():
+                is_list = name in fields and name != "Retry-After"
+                fields[name] = f"{fields[name]}, {value}" if is_list else value
+        return fields
+
+
+def identity_of(scope: Scope) -> RequestIdentity:
+    """For Starlette routes, WebSockets and other ASGI code; FastAPI routes have dependencies.
+
+    Raises:
+        RuntimeError: authkeep is not mounted on this application.
+    """
+    identity = scope.get(SCOPE_KEY)
+    if not isinstance(identity, RequestIdentity):
+        raise RuntimeError("authkeep is not mounted on this application: call mount(app, auth)")
+    return identity

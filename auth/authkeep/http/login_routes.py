@@ -1,0 +1,106 @@
+"""Sign in, stay signed in, sign out, and the list of devices."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+
+from authkeep.errors import InvalidInput, InvalidRefreshToken, LoginNotFound
+from authkeep.http.cookies import (
+    clear_refresh_cookie,
+    read_refresh_cookie,
+    require_same_origin,
+    set_refresh_cookie,
+)
+from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal, throttled
+from authkeep.http.policies import public
+from authkeep.http.problems import MAX_BODY, ProblemRoute
+from authkeep.http.schemas import Credentials, LoginOut, LoginsPage, RefreshRequest, TokensOut
+from authkeep.logins import SignedIn
+from authkeep.store import EndReason
+
+Transport = Annotated[Literal["json", "cookie"], Query()]
+
+router = APIRouter(route_class=ProblemRoute, tags=["auth"], max_body_size=MAX_BODY)
+
+
+def _hand_over(request: Request, response: Response, signed_in: SignedIn, transport: str) -> TokensOut:
+    if transport == "cookie":
+        set_refresh_cookie(request, response, signed_in.refresh_token)
+    return TokensOut.of(signed_in, with_refresh_token=transport == "json")
+
+
+@router.post(
+    "/login",
+    response_model_exclude_unset=True,
+    dependencies=[Depends(public), Depends(throttled("login", by_address=True))],
+)
+async def login(
+    request: Request,
+    response: Response,
+    auth: CurrentAuth,
+    device: ClientDevice,
+    credentials: Credentials,
+    transport: Transport = "json",
+) -> TokensOut:
+    if transport == "cookie":
+        require_same_origin(request)
+    signed_in = await auth.logins.sign_in(credentials.email, credentials.password, device)
+    return _hand_over(request, response, signed_in, transport)
+
+
+@router.post(
+    "/refresh",
+    response_model_exclude_unset=True,
+    dependencies=[Depends(public), Depends(throttled("refresh", by_address=True))],
+)
+async def refresh(
+    request: Request,
+    response: Response,
+    auth: CurrentAuth,
+    device: ClientDevice,
+    presented: Annotated[RefreshRequest | None, Body()] = None,
+    transport: Transport = "json",
+) -> TokensOut:
+    if transport == "cookie":
+        require_same_origin(request)
+        token = read_refresh_cookie(request)
+        if token is None:
+            raise InvalidRefreshToken
+    elif presented is not None:
+        token = presented.refresh_token
+    else:
+        raise InvalidInput(field="refresh_token")
+    return _hand_over(request, response, await auth.logins.refresh(token, device), transport)
+
+
+@router.post("/logout", status_code=204)
+async def logout(request: Request, response: Response, auth: CurrentAuth, principal: CurrentPrincipal) -> None:
+    try:
+        await auth.logins.end(principal, principal.login_id, EndReason.LOGOUT)
+    except LoginNotFound:
+        # Two tabs signed out at once: the second has what it wanted.
+        pass
+    clear_refresh_cookie(request, response)
+
+
+@router.post("/logout-all", status_code=204)
+async def logout_all(request: Request, response: Response, auth: CurrentAuth, principal: CurrentPrincipal) -> None:
+    await auth.logins.end_all(principal)
+    clear_refresh_cookie(request, response)
+
+
+@router.get("/logins")
+async def list_logins(
+    auth: CurrentAuth,
+    principal: CurrentPrincipal,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: str | None = None,
+) -> LoginsPage:
+    found = await auth.logins.list_devices(principal, limit=limit + 1, before=cursor)
+    items = [LoginOut.of(login, current_sid=principal.login_id) for login in found[:limit]]
+    return LoginsPage(items=items, next_cursor=items[-1].sid if len(found) > limit else None)
+
+
+@router.delete("/logins/{sid}", status_code=204)
+async def end_login(auth: CurrentAuth, principal: CurrentPrincipal, sid: str) -> None:
+    await auth.logins.end(principal, sid, EndReason.ENDED_BY_USER)

@@ -1,0 +1,49 @@
+"""The door: pure ASGI, verifies a bearer token once per request and remembers the outcome.
+
+It refuses nothing. A route that needs a principal refuses with what became of the token; a public route works for
+somebody whose token has just expired.
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from authkeep.auth import Auth
+from authkeep.errors import AuthError, InvalidToken
+from authkeep.http.identity import SCOPE_KEY, Headers, RequestIdentity
+from authkeep.principal import Principal
+
+
+class AuthMiddleware:
+    def __init__(self, app: ASGIApp, auth: Auth) -> None:
+        self._app = app
+        self._auth = auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope[SCOPE_KEY] = await self._identify(scope)
+        await self._app(scope, receive, send)
+
+    async def _identify(self, scope: Scope) -> RequestIdentity:
+        principal: Principal | None = None
+        refusal: AuthError | None = None
+        try:
+            token = bearer_token(scope["headers"])
+            if token is not None:
+                principal = await self._auth.verify(token)
+        except AuthError as error:
+            refusal = error
+        return RequestIdentity(self._auth, scope, principal, refusal)
+
+
+def bearer_token(headers: Headers) -> str | None:
+    """The token of the one Authorization header; None without one, or with another scheme (RFC 6750, section 2.1).
+
+    Raises:
+        InvalidToken: there are two such headers, which proxies and servers would resolve differently.
+    """
+    found = [value for name, value in headers if name == b"authorization"]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise InvalidToken
+    scheme, _, token = found[0].partition(b" ")
+    return token.decode("latin-1") if scheme.lower() == b"bearer" else None

@@ -1,0 +1,116 @@
+"""The JSON that comes in and goes out.
+
+What comes in has no field for a role, an id or an owner, and unknown members are dropped: there is nothing to assign
+by surprise. Lengths are left to the core, which says what to do about them; the body as a whole is bounded.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from authkeep.logins import SignedIn
+from authkeep.store import Login, User
+
+
+def _whole_characters(text: str) -> str:
+    if not text.isascii() and any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+        raise ValueError("contains half a character (a lone surrogate)")
+    return text
+
+
+# JSON may escape half of a surrogate pair, which no database and no digest takes.
+Text = Annotated[str, AfterValidator(_whole_characters)]
+Secret = Annotated[Text, Field(repr=False)]
+
+
+class Registration(BaseModel):
+    email: Text
+    password: Secret
+    name: Text | None = None
+    setup_code: Annotated[Text | None, Field(repr=False)] = None
+
+
+class Credentials(BaseModel):
+    email: Text
+    password: Secret
+
+
+class RefreshRequest(BaseModel):
+    refresh_token: Secret
+
+
+class ProfileChange(BaseModel):
+    name: Text
+
+
+class PasswordChange(BaseModel):
+    current_password: Secret
+    new_password: Secret
+
+
+class UserOut(BaseModel):
+    id: str
+    email: str
+    name: str | None
+    role: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, user: User) -> Self:
+        return cls(
+            id=user.id, email=user.email, name=user.name or None, role=user.role.value, created_at=user.created_at
+        )
+
+
+class TokensOut(BaseModel):
+    """As RFC 6749, section 5.1. `refresh_token` is left out where the cookie carries it."""
+
+    access_token: str = Field(repr=False)
+    token_type: Literal["bearer"] = "bearer"
+    expires_in: int
+    refresh_token: str | None = Field(default=None, repr=False)
+    user: UserOut
+
+    @classmethod
+    def of(cls, signed_in: SignedIn, *, with_refresh_token: bool) -> Self:
+        tokens = cls(
+            access_token=signed_in.access_token,
+            token_type="bearer",
+            expires_in=signed_in.expires_in,
+            user=UserOut.of(signed_in.user),
+        )
+        if with_refresh_token:
+            tokens.refresh_token = signed_in.refresh_token
+        return tokens
+
+
+class LoginOut(BaseModel):
+    sid: str
+    created_at: datetime
+    last_used_at: datetime
+    address: str
+    user_agent: str
+    current: bool
+
+    @classmethod
+    def of(cls, login: Login, *, current_sid: str) -> Self:
+        return cls(
+            sid=login.sid,
+            created_at=login.created_at,
+            last_used_at=login.last_used_at,
+            address=login.address,
+            user_agent=login.user_agent,
+            current=login.sid == current_sid,
+        )
+
+
+class LoginsPage(BaseModel):
+    items: list[LoginOut]
+    next_cursor: str | None
+
+
+class RegistrationOut(BaseModel):
+    open: bool
+    first_user: bool
+    setup_code_required: bool

@@ -1,0 +1,227 @@
+"""The journeys of a login: sign in, stay signed in, see one's devices, sign out.
+
+No HTTP in here and no SQL: what may happen, in which order, and what it costs.
+"""
+
+import logging
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from uuid_utils.compat import uuid7
+
+from authkeep.access_tokens import AccessTokens
+from authkeep.clock import Clock
+from authkeep.email_address import parse_email
+from authkeep.errors import (
+    HashingBusy,
+    InvalidCredentials,
+    InvalidEmail,
+    InvalidInput,
+    InvalidRefreshToken,
+    LoginNotFound,
+    RefreshTokenReused,
+)
+from authkeep.password_policy import MAX_LENGTH
+from authkeep.passwords import PasswordHasher
+from authkeep.principal import Principal
+from authkeep.refresh_tokens import RefreshToken, RefreshTokens, RotationRules
+from authkeep.revocation import RevocationView
+from authkeep.settings import AuthSettings
+from authkeep.store import Ending, EndReason, Login, Rotation, Store, User, UserChange
+
+_log = logging.getLogger("authkeep.logins")
+_MAX_USER_AGENT = 256
+# Not every database takes every text: a NUL in a path must be "not found", not an error of the driver.
+_SID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_CLOCK_MARGIN = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a request comes from, as its user will see it in the list of logins."""
+
+    address: str
+    user_agent: str = ""
+
+    @property
+    def shown_user_agent(self) -> str:
+        return "".join(char for char in self.user_agent[:_MAX_USER_AGENT] if char.isprintable())
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a login or a refresh hands out. Both tokens are credentials and stay out of `repr`.
+
+    Attributes:
+        expires_in: seconds that the access token lives.
+    """
+
+    user: User
+    login_id: str
+    access_token: str
+    expires_in: int
+    refresh_token: str
+
+    def __repr__(self) -> str:
+        return f"SignedIn(user={self.user.id!r}, login_id={self.login_id!r})"
+
+
+class Logins:
+    def __init__(
+        self,
+        settings: AuthSettings,
+        store: Store,
+        clock: Clock,
+        passwords: PasswordHasher,
+        access_tokens: AccessTokens,
+        refresh_tokens: RefreshTokens,
+        revoked: RevocationView,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._passwords = passwords
+        self._access_tokens = access_tokens
+        self._refresh_tokens = refresh_tokens
+        self._revoked = revoked
+        # A token minted just before its revocation lives this long; the margin is for clocks that differ.
+        self._remember = settings.access_lifetime + _CLOCK_MARGIN
+        self._rules = RotationRules(
+            tokens=refresh_tokens,
+            grace=settings.refresh_grace,
+            grace_uses=settings.refresh_grace_uses,
+            idle=settings.refresh_idle_lifetime,
+            remember=self._remember,
+        )
+
+    async def sign_in(self, email: str, password: str, device: Device) -> SignedIn:
+        """Check a password and open a login.
+
+        Unknown user, wrong password and disabled user take the same steps until the refusal, which is the same.
+
+        Raises:
+            InvalidCredentials: one of those three.
+            HashingBusy: too many others are signing in.
+        """
+        user = await self._find(email)
+        if len(password) > MAX_LENGTH:
+            raise InvalidCredentials
+        matches = await self._passwords.verify(password, user.password_hash if user else None)
+        if user is None or not matches or user.disabled:
+            raise InvalidCredentials
+        return await self._open(await self._renew_hash(user, password), device)
+
+    async def _find(self, email: str) -> User | None:
+        try:
+            _, key = parse_email(email)
+        except InvalidEmail:
+            # Not an answer of its own: it would tell addresses that cannot exist from those that might.
+            return None
+        return await self._store.find_user_by_email(key)
+
+    async def _renew_hash(self, user: User, password: str) -> User:
+        if user.password_hash is None or not self._passwords.needs_rehash(user.password_hash):
+            return user
+        try:
+            renewed = await self._passwords.hash(password)
+        except HashingBusy:
+            return user
+        change = UserChange(password_hash=renewed, expected_password_hash=user.password_hash)
+        changed = await self._store.change_user(user.id, change)
+        return changed[0] if changed else user
+
+    async def _open(self, user: User, device: Device) -> SignedIn:
+        now = self._clock.now()
+        sid = str(uuid7())
+        token = self._refresh_tokens.issue(sid)
+        login = Login(
+            sid=sid,
+            user_id=user.id,
+            token_hash=token.hash,
+            recent=(),
+            created_at=now,
+            last_used_at=now,
+            idle_expires_at=now + self._settings.refresh_idle_lifetime,
+            expires_at=now + self._settings.refresh_lifetime,
+            ended_at=None,
+            end_reason=None,
+            address=device.address,
+            user_agent=device.shown_user_agent,
+        )
+        if not await self._store.add_login(login, user):
+            raise InvalidCredentials
+        return self._signed_in(user, sid, token.text)
+
+    def _signed_in(self, user: User, sid: str, refresh_token: str) -> SignedIn:
+        principal = Principal(user.id, sid, user.role)
+        access_token, expires_in = self._access_tokens.mint(
+            principal, epoch=user.epoch, jti=secrets.token_bytes(16), now=self._clock.seconds()
+        )
+        return SignedIn(user, sid, access_token, expires_in, refresh_token)
+
+    async def refresh(self, refresh_token: str, device: Device) -> SignedIn:
+        """Rotate a refresh token and mint a new access token.
+
+        Raises:
+            InvalidRefreshToken: never issued, expired, or its login has ended.
+            RefreshTokenReused: it was rotated before; the login has just been ended by this.
+        """
+        presented = self._refresh_tokens.parse(refresh_token)
+        rotated = await self._store.rotate_login(presented.sid, lambda login: self._decide(login, presented, device))
+        if rotated is None:
+            raise InvalidRefreshToken
+        rotation, user = rotated
+        if rotation.revocation is not None:
+            self._revoked.add([rotation.revocation])
+            _log.warning("A refresh token was reused: login %s of user %s has been ended", presented.sid, user.id)
+            raise RefreshTokenReused
+        if rotation.token is None or user.disabled:
+            raise InvalidRefreshToken
+        return self._signed_in(user, presented.sid, rotation.token)
+
+    def _decide(self, login: Login, presented: RefreshToken, device: Device) -> Rotation:
+        rotation = self._rules.decide(
+            login, presented, now=self._clock.now(), nonce=secrets.token_hex(16), revocation_id=str(uuid7())
+        )
+        if rotation.token is None:
+            return rotation
+        seen = replace(rotation.login, address=device.address, user_agent=device.shown_user_agent)
+        return replace(rotation, login=seen)
+
+    async def list_devices(self, principal: Principal, *, limit: int, before: str | None) -> Sequence[Login]:
+        """The caller's live logins, newest first, older than the sid `before`.
+
+        Raises:
+            InvalidInput: `before` is not a sid.
+        """
+        if before is not None and not _SID.fullmatch(before):
+            raise InvalidInput("The cursor is not one that this list handed out.")
+        return await self._store.list_logins(principal.user_id, self._clock.now(), limit, before)
+
+    async def end(self, principal: Principal, sid: str, reason: EndReason) -> None:
+        """End one of the caller's logins, at once.
+
+        Raises:
+            LoginNotFound: it has ended, never was, or is somebody else's.
+        """
+        if not _SID.fullmatch(sid):
+            raise LoginNotFound
+        revocation = await self._store.end_login(sid, principal.user_id, self.ending(reason))
+        if revocation is None:
+            raise LoginNotFound
+        self._revoked.add([revocation])
+
+    async def end_all(self, principal: Principal) -> None:
+        """End every login of the caller, this one too."""
+        changed = await self._store.change_user(
+            principal.user_id, UserChange(ending=self.ending(EndReason.LOGOUT_ALL))
+        )
+        if changed is not None:
+            self._revoked.add(changed[1])
+
+    def ending(self, reason: EndReason) -> Ending:
+        now = self._clock.now()
+        return Ending(reason, now, now + self._remember)

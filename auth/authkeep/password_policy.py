@@ -1,0 +1,121 @@
+"""What may be a password (NIST SP 800-63B-4, section 3.1.1.2).
+
+Length and a list of what attackers try first; no composition rules. Normalised once, here, for hashing and verifying
+alike: the OpaqueString profile of RFC 8265, section 4.2 (every kind of space becomes U+0020, then NFC), so that the
+same keys typed on another system are the same password.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+
+from authkeep.errors import UnacceptablePassword
+
+MIN_LENGTH = 15
+MAX_LENGTH = 1024
+
+# What fingers do: walked forwards or backwards, any stretch of these is a guess, not a secret.
+_WALKS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "qwertzuiopasdfghjklyxcvbnm",
+    "azertyuiopqsdfghjklmwxcvbn",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "qazwsxedcrfvtgbyhnujmikolp",
+    "qwerty1234567890",
+    "1234567890qwertyuiop",
+)
+_MIN_WALK = 4
+_MAX_UNIT = 16
+
+
+def normalize_password(password: str) -> str:
+    spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in password)
+    return unicodedata.normalize("NFC", spaced)
+
+
+def check_password(password: str, *, personal: Iterable[str] = ()) -> None:
+    """Accept a new password, or say what to do about it.
+
+    Args:
+        personal: the user's e-mail address and name and the product's name, none of which may be the password.
+
+    Raises:
+        UnacceptablePassword: it is too short, too long, common or personal.
+    """
+    text = normalize_password(password)
+    if len(text) < MIN_LENGTH:
+        raise UnacceptablePassword(
+            f"Use at least {MIN_LENGTH} characters (this one has {len(text)}): four random words are easy to remember."
+        )
+    if len(text) > MAX_LENGTH:
+        raise UnacceptablePassword(f"Use at most {MAX_LENGTH} characters (this one has {len(text)}).")
+    if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+        raise UnacceptablePassword("This password contains half a character. Type it again.")
+    folded = _fold(text)
+    own = {part for value in personal for part in _parts_of(value)}
+    if _is_guessable(folded, own):
+        raise UnacceptablePassword(
+            "This password is your own name or e-mail address, or this product's name. Use words nobody expects of you."
+        )
+    if _is_guessable(folded, _common()) or _is_trivial(folded):
+        raise UnacceptablePassword(
+            "This password is on the list that attackers try first. Use four random words, or a password manager."
+        )
+
+
+def _fold(text: str) -> str:
+    """Case, width and punctuation make no difference to a guesser."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(char for char in folded if char.isalnum()) or folded
+
+
+def _parts_of(value: str) -> set[str]:
+    local, _, domain = value.rpartition("@")
+    parts = {value, local, domain, domain.partition(".")[0]} if local else {value}
+    return {folded for part in parts if len(folded := _fold(part)) >= 3}
+
+
+def _is_guessable(text: str, known: frozenset[str] | set[str]) -> bool:
+    """The whole text is a known one, repeated, or padded with something trivial."""
+    if text in known or _unit_of(text) in known:
+        return True
+    core = text.strip("0123456789")
+    if core == text:
+        return False
+    before, _, after = text.partition(core) if core else ("", "", text)
+    return (core in known or _unit_of(core) in known) and all(len(pad) <= 4 or _is_trivial(pad) for pad in (before, after))
+
+
+def _is_trivial(text: str) -> bool:
+    unit = _unit_of(text)
+    return (len(unit) <= 4 and len(unit) < len(text)) or _is_walk(text) or _is_walk(unit)
+
+
+def _is_walk(text: str) -> bool:
+    if len(text) < _MIN_WALK:
+        return False
+    turns = len(text)
+    return any(
+        text in line
+        for walk in _WALKS
+        for line in (walk * (turns // len(walk) + 2), walk[::-1] * (turns // len(walk) + 2))
+    )
+
+
+def _unit_of(text: str) -> str:
+    """The shortest piece that the text repeats, cut off anywhere; the text itself if it repeats nothing."""
+    for length in range(1, min(len(text) // 2, _MAX_UNIT) + 1):
+        if (text[:length] * (len(text) // length + 1)).startswith(text):
+            return text[:length]
+    return text
+
+
+@cache
+def _common() -> frozenset[str]:
+    listed = files("authkeep").joinpath("common_passwords.txt").read_text("utf-8")
+    return frozenset(_fold(line) for line in re.findall(r"^(?!#)\S.*$", listed, re.MULTILINE))

@@ -1,0 +1,84 @@
+"""What an operator may decide. Nothing here is secret, and no secret has a default."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from authkeep.client_address import TrustedProxies
+from authkeep.throttle import Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthSettings:
+    """Settings of one `Auth`.
+
+    Attributes:
+        issuer, audience: the `iss` and `aud` of access tokens: a token of another deployment does not fit.
+        product_names: names of the host, which nobody may have as a password.
+        registration_open: whether anybody may register. The first user of an empty install always may.
+        access_lifetime: of an access token; up to 5 % less, so that many do not expire in one instant.
+        refresh_idle_lifetime: a login not used for this long ends.
+        refresh_lifetime: a login ends after this long, however much it is used.
+        refresh_grace, refresh_grace_uses: how long and how often a token that was just rotated still yields its
+            successor, for tabs that refresh at the same time.
+        revocation_reread: how often the whole set of revocations is read again.
+        revocation_lease: how old the view may become before the store is asked for every request.
+        secure_cookies: cookies are Secure and `__Host-` even if the request seems to come by plain HTTP.
+        trusted_origins: other origins, such as https://app.example, that may use the cookie transport.
+        trusted_proxies: whose X-Forwarded-For counts.
+        hashing_threads, hashing_queue: how many passwords are hashed at once, and how many may wait.
+        limit_login, limit_register, limit_refresh: per client address. limit_password: per user.
+
+    Raises:
+        ValueError: a value cannot work; the message names the setting.
+    """
+
+    issuer: str
+    audience: str
+    product_names: tuple[str, ...] = ()
+    registration_open: bool = True
+    access_lifetime: timedelta = timedelta(minutes=5)
+    refresh_idle_lifetime: timedelta = timedelta(days=14)
+    refresh_lifetime: timedelta = timedelta(days=90)
+    refresh_grace: timedelta = timedelta(seconds=10)
+    refresh_grace_uses: int = 30
+    revocation_reread: timedelta = timedelta(seconds=5)
+    revocation_lease: timedelta = timedelta(seconds=15)
+    secure_cookies: bool = False
+    trusted_origins: frozenset[str] = frozenset()
+    trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    hashing_threads: int = 1
+    hashing_queue: int = 64
+    limit_login: Limit = Limit(30, timedelta(minutes=1))
+    limit_register: Limit = Limit(10, timedelta(minutes=1))
+    limit_refresh: Limit = Limit(120, timedelta(minutes=1))
+    limit_password: Limit = Limit(10, timedelta(minutes=1))
+
+    def __post_init__(self) -> None:
+        problems = [
+            ("issuer", bool(self.issuer.strip()), "must not be empty"),
+            ("audience", bool(self.audience.strip()), "must not be empty"),
+            ("access_lifetime", timedelta(seconds=10) <= self.access_lifetime <= timedelta(hours=1), "is 10 s to 1 h"),
+            ("refresh_idle_lifetime", self.refresh_idle_lifetime > self.access_lifetime, "exceeds access_lifetime"),
+            ("refresh_lifetime", self.refresh_lifetime >= self.refresh_idle_lifetime, "is at least the idle one"),
+            ("refresh_grace", timedelta(0) <= self.refresh_grace <= timedelta(seconds=10), "is at most 10 s"),
+            ("refresh_grace_uses", 0 <= self.refresh_grace_uses <= 100, "is 0 to 100"),
+            ("revocation_reread", timedelta(0) < self.revocation_reread < self.revocation_lease, "is under the lease"),
+            ("hashing_threads", self.hashing_threads in (1, 2), "is 1 or 2: more would starve everything else"),
+            ("hashing_queue", 1 <= self.hashing_queue <= 1000, "is 1 to 1000"),
+        ]
+        for name, holds, rule in problems:
+            if not holds:
+                raise ValueError(f"{name} {rule}, but it is {getattr(self, name)!r}")
+        for origin in self.trusted_origins:
+            if not origin.startswith(("https://", "http://")) or origin.rstrip("/").count("/") != 2:
+                raise ValueError(f"trusted_origins: {origin!r} is not an origin such as https://app.example")
+
+    @property
+    def limits(self) -> Mapping[str, Limit]:
+        return {
+            "login": self.limit_login,
+            "register": self.limit_register,
+            "refresh": self.limit_refresh,
+            "password": self.limit_password,
+        }

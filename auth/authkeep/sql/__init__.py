@@ -1,0 +1,7 @@
+"""The SQLAlchemy adapter: SQLite by aiosqlite, PostgreSQL by asyncpg, on any AsyncEngine of the host."""
+
+from authkeep.sql.migrate import VERSIONS, migrate
+from authkeep.sql.store import SqlStore
+from authkeep.sql.tables import metadata
+
+__all__ = ["VERSIONS", "SqlStore", "metadata", "migrate"]

@@ -1,0 +1,1 @@
+"""authkeep's Alembic branch. See `authkeep.sql.migrate`."""

@@ -1,0 +1,78 @@
+"""Rows to records and back."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from authkeep.principal import Role
+from authkeep.store import Ancestor, EndReason, Login, Revocation, User
+
+
+def user_from(row: RowMapping) -> User:
+    return User(**{**row, "role": Role(row["role"])})
+
+
+def user_row(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "email": user.email,
+        "email_key": user.email_key,
+        "name": user.name,
+        "role": user.role.value,
+        "password_hash": user.password_hash,
+        "epoch": user.epoch,
+        "disabled": user.disabled,
+        "created_at": user.created_at,
+    }
+
+
+def login_from(row: RowMapping) -> Login:
+    reason = row["end_reason"]
+    recent = tuple(_ancestor_from(item) for item in row["recent"])
+    return Login(**{**row, "recent": recent, "end_reason": EndReason(reason) if reason else None})
+
+
+def login_row(login: Login) -> dict[str, Any]:
+    return {
+        "sid": login.sid,
+        "user_id": login.user_id,
+        "token_hash": login.token_hash,
+        "recent": [_ancestor_row(ancestor) for ancestor in login.recent],
+        "created_at": login.created_at,
+        "last_used_at": login.last_used_at,
+        "idle_expires_at": login.idle_expires_at,
+        "expires_at": login.expires_at,
+        "ended_at": login.ended_at,
+        "end_reason": login.end_reason.value if login.end_reason else None,
+        "address": login.address,
+        "user_agent": login.user_agent,
+    }
+
+
+def revocation_from(row: RowMapping) -> Revocation:
+    return Revocation(**row)
+
+
+def revocation_row(revocation: Revocation) -> dict[str, Any]:
+    return {
+        "id": revocation.id,
+        "sid": revocation.sid,
+        "user_id": revocation.user_id,
+        "epoch": revocation.epoch,
+        "expires_at": revocation.expires_at,
+    }
+
+
+def _ancestor_from(item: Mapping[str, Any]) -> Ancestor:
+    return Ancestor(item["hash"], item["nonce"], datetime.fromisoformat(item["at"]), item["uses"])
+
+
+def _ancestor_row(ancestor: Ancestor) -> dict[str, Any]:
+    return {
+        "hash": ancestor.token_hash,
+        "nonce": ancestor.nonce,
+        "at": ancestor.rotated_at.isoformat(),
+        "uses": ancestor.uses,
+    }

@@ -1,0 +1,1 @@
+"""The fakes, shipped, so that hosts' tests need not invent their own."""
