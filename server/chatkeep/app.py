@@ -1,0 +1,180 @@
+"""The composition root: the only place that knows every part, and chooses the adapters."""
+
+import importlib.util
+import logging
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from fastapi import Depends, FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+
+from chatkeep import identity
+from chatkeep.chat.catalogue import ModelCatalogue
+from chatkeep.chat.dependencies import ChatServices
+from chatkeep.chat.routes_generations import router as generations_router
+from chatkeep.chat.routes_sessions import router as sessions_router
+from chatkeep.chat.runner import GenerationRunner
+from chatkeep.db import Database, DatabaseUnusable
+from chatkeep.llm.model import ChatModel
+from chatkeep.llm.selection import build_chat_model
+from chatkeep.migrations.schema import is_current, upgrade
+from chatkeep.ops import health, problems
+from chatkeep.ops.bodies import BodyLimit
+from chatkeep.ops.health import Check
+from chatkeep.ops.reachability import reachable
+from chatkeep.ops.request_id import RequestId
+from chatkeep.settings import Settings
+
+if TYPE_CHECKING:
+    from chatkeep_ui.page import Page
+
+log = logging.getLogger(__name__)
+
+# A message of 200,000 characters in UTF-8, escaped, with room to spare.
+MAX_BODY_BYTES = 2 * 1024 * 1024
+
+
+class ServerUnusable(Exception):
+    """The server cannot start; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the lifespan opens and closes, made from the settings before anything runs."""
+
+    database: Database
+    auth: identity.Auth
+    chat_model: ChatModel
+    chat: ChatServices
+
+
+async def prepare(settings: Settings) -> None:
+    """Make the data directory, reach the database, bring its schema up to date, create the administrator who is named.
+    Once per start, before `create_app`.
+
+    Raises:
+        ServerUnusable: one of these cannot be done.
+    """
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ServerUnusable(f"CHATKEEP_DATA_DIR: cannot create {settings.data_dir} ({error.strerror})") from None
+    database = Database(settings.effective_database_url)
+    try:
+        await database.check()
+        await upgrade(database)
+        if settings.admin_email is not None:
+            auth = identity.make_auth(settings, database)
+            async with auth.running():
+                await identity.create_admin(auth, settings)
+    except (DatabaseUnusable, ValueError) as error:
+        raise ServerUnusable(str(error)) from None
+    finally:
+        await database.aclose()
+
+
+def create_app(settings: Settings, api_url: str) -> FastAPI:
+    """The application. `api_url` is where its own API will answer: the page calls it there, over HTTP, as the user.
+
+    Raises:
+        ServerUnusable: the settings name something that cannot be used.
+    """
+    forwarding_key = secrets.token_urlsafe(32)
+    parts = _make_parts(settings, forwarding_key)
+    page = _make_page(settings, api_url, forwarding_key)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(parts.database.aclose)
+            stack.push_async_callback(parts.chat_model.aclose)
+            await stack.enter_async_context(parts.auth.running())
+            await parts.chat.runner.open()
+            stack.push_async_callback(parts.chat.runner.aclose)
+            if page is not None:
+                await stack.enter_async_context(page.lifespan())
+            yield
+
+    # The framework's own documentation pages load their scripts from elsewhere; /openapi.json is for any viewer.
+    app = FastAPI(title="chatkeep", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.chat = parts.chat
+    app.state.auth = parts.auth
+    app.state.readiness_checks = _readiness_checks(settings, parts)
+    problems.install(app)
+    app.include_router(health.router, dependencies=[Depends(identity.public)])
+    app.include_router(sessions_router)
+    app.include_router(generations_router)
+    identity.mount(app, parts.auth)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(RequestId)
+    if page is not None:
+        app.mount("/", page.app, name="page")
+    # The page asks for a sign-in itself, because it must answer with a form where the API answers 401.
+    identity.refuse_undeclared(app, declare={"/": identity.public} if page is not None else {})
+    return app
+
+
+def _make_parts(settings: Settings, forwarding_key: str) -> Parts:
+    database = Database(settings.effective_database_url)
+    try:
+        auth = identity.make_auth(settings, database, forwarding_key)
+    except ValueError as error:
+        raise ServerUnusable(str(error)) from None
+    chat_model = _make_chat_model(settings)
+    catalogue = ModelCatalogue(chat_model, monotonic)
+    runner = GenerationRunner(database, chat_model, catalogue, settings.llm_context_tokens)
+    return Parts(database, auth, chat_model, ChatServices(database, catalogue, runner))
+
+
+def _make_chat_model(settings: Settings) -> ChatModel:
+    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
+    try:
+        return build_chat_model(settings.llm_base_url, key, settings.llm_models)
+    except ValueError as error:
+        raise ServerUnusable(f"CHATKEEP_LLM_BASE_URL {error}") from None
+
+
+def _make_page(settings: Settings, api_url: str, forwarding_key: str) -> "Page | None":
+    if not settings.page:
+        return None
+    if importlib.util.find_spec("chatkeep_ui") is None:
+        log.warning("No page: it is not installed. Install chatkeep[ui], or set CHATKEEP_PAGE=false.")
+        return None
+    from chatkeep_ui.page import create_page  # an optional extra, and a heavy one
+
+    return create_page(api_url, forwarding_key, settings.public_url)
+
+
+def _readiness_checks(settings: Settings, parts: Parts) -> Mapping[str, Check]:
+    async def serving() -> str | None:
+        return "draining" if parts.chat.runner.draining else None
+
+    async def database() -> str | None:
+        try:
+            await parts.database.check()
+        except DatabaseUnusable:
+            return "does not answer"
+        return None
+
+    async def migrations() -> str | None:
+        try:
+            return None if await is_current(parts.database) else "run chatkeep migrate"
+        except (OSError, SQLAlchemyError):
+            return "unknown"
+
+    async def model() -> str | None:
+        offer = await parts.chat.catalogue.offer()
+        if offer.error is not None:
+            return offer.error.code
+        return None if all(info.ready for info in offer.models) else "loading"
+
+    checks = {"serving": serving, "database": database, "migrations": migrations, "model": model}
+    if settings.qdrant_url:
+        checks["index"] = reachable(settings.qdrant_url)
+    if settings.valkey_url:
+        checks["valkey"] = reachable(settings.valkey_url)
+    return checks

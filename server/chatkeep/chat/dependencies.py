@@ -1,0 +1,45 @@
+"""What the routes of chats are given: the services of this application, and the one transaction of this request."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from chatkeep.chat.catalogue import ModelCatalogue
+from chatkeep.chat.runner import GenerationRunner
+from chatkeep.db import Database, Db
+
+
+@dataclass(frozen=True, slots=True)
+class ChatServices:
+    """Made by the composition root, held by the application's state."""
+
+    database: Database
+    catalogue: ModelCatalogue
+    runner: GenerationRunner
+
+
+def _services(request: Request) -> ChatServices:
+    services = request.app.state.chat
+    assert isinstance(services, ChatServices)
+    return services
+
+
+Services = Annotated[ChatServices, Depends(_services)]
+
+
+async def _writing(services: Services) -> AsyncIterator[Db]:
+    async with services.database.writing() as db:
+        yield db
+
+
+async def _reading(services: Services) -> AsyncIterator[Db]:
+    async with services.database.reading() as db:
+        yield db
+
+
+# Scope "function": committed when the route function returns, before the response begins. The framework's default would
+# commit after the response has left, and hold the connection until the end of a stream.
+WritingDb = Annotated[Db, Depends(_writing, scope="function")]
+ReadingDb = Annotated[Db, Depends(_reading, scope="function")]

@@ -1,0 +1,84 @@
+"""What the chat slice refuses, beside NotFound (404), which covers everything that is not there or not yours.
+
+ChatkeepError
+├─ GenerationRunning       409   the session is still being answered
+├─ IdempotencyKeyReused    409   the key came before with another request
+├─ ParentNotAnswerable     422   the parent is not a message of this session that can be continued
+├─ UnknownModel            422   the model is not on offer
+├─ LogGone                 410   the events have expired: read the message
+└─ Draining                503   the server is about to stop
+"""
+
+from typing import ClassVar
+
+from chatkeep.errors import ChatkeepError
+
+
+class GenerationRunning(ChatkeepError):
+    """One running generation per session."""
+
+    status = 409
+    code = "generation_running"
+    title = "An answer is still being written in this chat"
+
+    def __init__(self) -> None:
+        super().__init__("Wait for it to end, or stop it, and send your message again.")
+
+
+class IdempotencyKeyReused(ChatkeepError):
+    """The same key with another request."""
+
+    status = 409
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key belongs to another request"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Use a fresh Idempotency-Key for each new message, and the same one only to retry it unchanged."
+        )
+
+
+class ParentNotAnswerable(ChatkeepError):
+    """`parent_id` names nothing in this session that a message can follow."""
+
+    status = 422
+    code = "parent_invalid"
+    title = "The message cannot be continued from there"
+
+    def __init__(self) -> None:
+        super().__init__("parent_id must be a finished answer of the same chat session.")
+
+
+class UnknownModel(ChatkeepError):
+    """The model is not on offer here."""
+
+    status = 422
+    code = "unknown_model"
+    title = "This model is not on offer"
+
+    def __init__(self, model: str, known: list[str]) -> None:
+        offered = ", ".join(known[:20]) or "none at the moment"
+        super().__init__(f"{model[:100]!r} is not one of the models on offer: {offered}.")
+
+
+class LogGone(ChatkeepError):
+    """The generation's events are no longer held."""
+
+    status = 410
+    code = "log_gone"
+    title = "These events have expired"
+
+    def __init__(self) -> None:
+        super().__init__("The generation has ended and its events are gone; read the message instead.")
+
+
+class Draining(ChatkeepError):
+    """The server is about to stop, and begins nothing new."""
+
+    status = 503
+    code = "draining"
+    title = "The server is restarting"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was sent. Try again in a few seconds.")

@@ -1,0 +1,44 @@
+"""The response that follows an event log: pre-encoded bytes from the log to the socket, and no work per follower and token."""
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from chatkeep.chat.event_log import EventLog
+
+HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+}
+
+
+class EventStream(Response):
+    """Everything after event `after`, until the terminal event or until the client has gone."""
+
+    def __init__(self, log: EventLog, after: int, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(headers={**HEADERS, **(headers or {})})
+        # Starlette sets a length of 0 for the empty body; a stream has none.
+        del self.headers["content-length"]
+        self._log = log
+        self._after = after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head at once, then each batch as it comes."""
+        gone = asyncio.ensure_future(_disconnected(receive))
+        # Without this a follower of a silent model would hold its place until the next heartbeat.
+        gone.add_done_callback(lambda _: self._log.wake())
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async for batch in self._log.follow(self._after, until=gone.done):
+                await send({"type": "http.response.body", "body": batch, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

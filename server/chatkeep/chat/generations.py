@@ -1,0 +1,144 @@
+"""Generations in SQL: one row per run of a model. A conditional update lets exactly one finaliser win."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from chatkeep.chat.errors import GenerationRunning, IdempotencyKeyReused
+from chatkeep.chat.records import Generation, State
+from chatkeep.chat.tables import RUNNING_STATES, generations
+from chatkeep.db import Db
+from chatkeep.identity import OwnerId
+
+
+class Checkpoint(Enum):
+    """What a runner learns when it reports."""
+
+    GO_ON = "go on"
+    STOP = "stop"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A generation whose runner is gone."""
+
+    owner: OwnerId
+    id: str
+    message_id: str
+
+
+async def add_generation(db: Db, owner: OwnerId, generation: Generation, now: datetime) -> None:
+    """Begin a run.
+
+    Raises:
+        GenerationRunning: the session has one already.
+        IdempotencyKeyReused: a request with the same key got here first; its own retry will find the result.
+    """
+    row = {
+        "id": generation.id,
+        "session_id": generation.session_id,
+        "user_message_id": generation.user_message_id,
+        "message_id": generation.message_id,
+        "state": generation.state.value,
+        "model": generation.model,
+        "last_seq": generation.last_seq,
+        "idempotency_key": generation.idempotency_key,
+        "request_digest": generation.request_digest,
+    }
+    try:
+        await db.execute(insert(generations).values(owner=owner, heartbeat_at=now, created_at=now, **row))
+    except IntegrityError as error:
+        # Two sends at the same moment: both looked, neither saw the other, and the index decided.
+        raise IdempotencyKeyReused if "idempotency" in str(error.orig) else GenerationRunning from None
+
+
+async def find_generation(db: Db, owner: OwnerId, generation_id: str) -> Generation | None:
+    """The owner's generation, or None."""
+    statement = select(generations).where(generations.c.owner == owner, generations.c.id == generation_id)
+    row = (await db.execute(statement)).mappings().first()
+    return _generation(row) if row else None
+
+
+async def find_by_key(db: Db, owner: OwnerId, idempotency_key: str) -> Generation | None:
+    """The owner's generation that was begun with this Idempotency-Key, or None."""
+    statement = select(generations).where(
+        generations.c.owner == owner, generations.c.idempotency_key == idempotency_key
+    )
+    row = (await db.execute(statement)).mappings().first()
+    return _generation(row) if row else None
+
+
+async def find_running(db: Db, owner: OwnerId, session_id: str) -> Generation | None:
+    """The generation that is writing into the owner's session, or None."""
+    statement = select(generations).where(
+        generations.c.owner == owner,
+        generations.c.session_id == session_id,
+        generations.c.state.in_(RUNNING_STATES),
+    )
+    row = (await db.execute(statement)).mappings().first()
+    return _generation(row) if row else None
+
+
+async def request_stop(db: Db, owner: OwnerId, generation_id: str, now: datetime) -> None:
+    """Leave a mark that the runner finds at its next checkpoint, wherever it runs."""
+    await db.execute(
+        update(generations)
+        .where(generations.c.owner == owner, generations.c.id == generation_id)
+        .values(stop_requested_at=now)
+    )
+
+
+async def checkpoint(db: Db, generation_id: str, last_seq: int, now: datetime) -> Checkpoint:
+    """Say "still alive, this far", and learn whether that is still wanted. Locks the row until the transaction ends."""
+    statement = (
+        update(generations)
+        .where(generations.c.id == generation_id, generations.c.state.in_(RUNNING_STATES))
+        .values(heartbeat_at=now, last_seq=last_seq)
+        .returning(generations.c.stop_requested_at)
+    )
+    row = (await db.execute(statement)).first()
+    if row is None:
+        return Checkpoint.ENDED
+    return Checkpoint.GO_ON if row.stop_requested_at is None else Checkpoint.STOP
+
+
+async def finish_generation(
+    db: Db, generation_id: str, state: State, now: datetime, *, last_seq: int | None = None, model: str | None = None
+) -> bool:
+    """Move a running generation to a final state; False if somebody else was first (or the session is deleted)."""
+    values: dict[str, object] = {"state": state.value, "heartbeat_at": now, "finished_at": now}
+    if last_seq is not None:
+        values |= {"last_seq": last_seq, "model": model}
+    statement = (
+        update(generations)
+        .where(generations.c.id == generation_id, generations.c.state.in_(RUNNING_STATES))
+        .values(**values)
+    )
+    return bool((await db.execute(statement)).rowcount)
+
+
+async def list_stale(db: Db, before: datetime) -> list[Stale]:
+    """Generations that claim to run and have given no sign of life since `before`; for recovery, across owners."""
+    statement = select(generations.c.owner, generations.c.id, generations.c.message_id).where(
+        generations.c.state.in_(RUNNING_STATES), generations.c.heartbeat_at < before
+    )
+    rows = (await db.execute(statement)).all()
+    return [Stale(OwnerId(row.owner), row.id, row.message_id) for row in rows]
+
+
+def _generation(row: RowMapping) -> Generation:
+    return Generation(
+        row["id"],
+        row["session_id"],
+        row["user_message_id"],
+        row["message_id"],
+        State(row["state"]),
+        row["model"],
+        row["last_seq"],
+        row["idempotency_key"],
+        row["request_digest"],
+    )

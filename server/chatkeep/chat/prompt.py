@@ -1,0 +1,54 @@
+"""From a conversation to a prompt that fits: the system prompt and the latest turns always, older ones while there is room."""
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+from chatkeep.chat.records import Message
+from chatkeep.llm.model import PromptMessage
+
+SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question, clearly and briefly."
+
+# Without the model's own tokenizer: English runs at about four bytes a token, other scripts at fewer characters but more
+# bytes, so bytes are the steadier measure. Each turn costs a few tokens of framing.
+_BYTES_PER_TOKEN = 3.5
+_TOKENS_PER_TURN = 6
+# Of the context, this part is left for the answer.
+_ANSWER_SHARE = 0.25
+
+
+def build_prompt(path: Sequence[Message], context_tokens: int) -> list[PromptMessage]:
+    """The system prompt, then the newest turns of `path` that fit into `context_tokens`, oldest first.
+
+    The last turn is always there, cut in the middle if it is too long by itself: a question that begins and ends as its
+    author wrote it beats an error.
+    """
+    system = PromptMessage("system", SYSTEM_PROMPT)
+    budget = int(context_tokens * (1 - _ANSWER_SHARE)) - estimate_tokens(SYSTEM_PROMPT)
+    chosen: list[PromptMessage] = []
+    for message in reversed(path):
+        if not message.content.strip():
+            continue
+        content = message.content if chosen else _cut_middle(message.content, budget)
+        budget -= estimate_tokens(content)
+        if chosen and budget < 0:
+            break
+        chosen.append(PromptMessage(cast(Literal["user", "assistant"], message.role), content))
+    if chosen and chosen[-1].role == "assistant":
+        # An answer whose question was left out says nothing to the model.
+        chosen.pop()
+    return [system, *reversed(chosen)]
+
+
+def estimate_tokens(text: str) -> int:
+    """A rough count, on the high side."""
+    return int(len(text.encode()) / _BYTES_PER_TOKEN) + _TOKENS_PER_TURN
+
+
+def _cut_middle(text: str, budget_tokens: int) -> str:
+    if estimate_tokens(text) <= budget_tokens:
+        return text
+    half = int(budget_tokens * _BYTES_PER_TOKEN / 2) - 16
+    encoded = text.encode()
+    head = encoded[:half].decode(errors="ignore")
+    tail = encoded[-half:].decode(errors="ignore")
+    return f"{head}\n[…]\n{tail}"

@@ -1,0 +1,66 @@
+"""What the chat slice speaks of: frozen records, as the repositories return them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """Of a generation, and of the message it writes. A user's message is `completed` from the start."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether more is to come."""
+        return self in (State.QUEUED, State.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSession:
+    """A conversation. `model` is the one its owner chose for it; None means the server's default."""
+
+    id: str
+    title: str
+    model: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `generation_id` is set while an answer is being written, so that a reader can follow it."""
+
+    id: str
+    session_id: str
+    parent_id: str | None
+    role: str
+    content: str
+    status: State
+    model: str | None
+    citations: list[dict[str, Any]]
+    usage: dict[str, int] | None
+    error: dict[str, Any] | None
+    created_at: datetime
+    generation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One run of a model for one message. `last_seq` is the number of its last event, final once it has ended."""
+
+    id: str
+    session_id: str
+    user_message_id: str
+    message_id: str
+    state: State
+    model: str | None
+    last_seq: int
+    idempotency_key: str | None
+    request_digest: str

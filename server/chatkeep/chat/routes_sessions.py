@@ -1,0 +1,111 @@
+"""/chat/sessions and /chat/models: the conversations of the signed-in user, and what can answer in them."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from chatkeep.chat.dependencies import ReadingDb, Services, WritingDb
+from chatkeep.chat.generations import find_running
+from chatkeep.chat.messages import list_messages
+from chatkeep.chat.schemas import (
+    MessageOut,
+    ModelOut,
+    ModelsOut,
+    NewSession,
+    Search,
+    SessionOut,
+    SessionPatch,
+)
+from chatkeep.chat.sessions import (
+    SessionChange,
+    change_session,
+    create_session,
+    delete_session,
+    get_session,
+    list_sessions,
+)
+from chatkeep.identity import CurrentOwner
+from chatkeep.paging import Cursor, Page, PageLimit
+
+router = APIRouter(prefix="/chat", tags=["chat"])
+
+CursorText = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")]
+
+
+async def _checked_new(body: NewSession, services: Services, _: CurrentOwner) -> NewSession:
+    """The endpoint is asked before a transaction is open, not within one."""
+    if body.model is not None:
+        await services.catalogue.check(body.model)
+    return body
+
+
+async def _checked_patch(body: SessionPatch, services: Services, _: CurrentOwner) -> SessionPatch:
+    if body.model is not None:
+        await services.catalogue.check(body.model)
+    return body
+
+
+@router.post("/sessions", status_code=201)
+async def create(owner: CurrentOwner, body: Annotated[NewSession, Depends(_checked_new)], db: WritingDb) -> SessionOut:
+    """Begin a conversation."""
+    return SessionOut.of(await create_session(db, owner, body.title, body.model, datetime.now(UTC)))
+
+
+@router.get("/sessions")
+async def list_mine(
+    owner: CurrentOwner,
+    db: ReadingDb,
+    q: Annotated[Search | None, Query(description="Look for this in titles and messages.")] = None,
+    limit: PageLimit = 50,
+    cursor: CursorText = None,
+) -> Page[SessionOut]:
+    """Your conversations, the most recently used first."""
+    page = await list_sessions(db, owner, q, limit, Cursor.decode(cursor) if cursor else None)
+    return Page(items=[SessionOut.of(session) for session in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/sessions/{session_id}")
+async def get(owner: CurrentOwner, session_id: UUID, db: ReadingDb) -> SessionOut:
+    """One conversation."""
+    return SessionOut.of(await get_session(db, owner, str(session_id)))
+
+
+@router.patch("/sessions/{session_id}")
+async def change(
+    owner: CurrentOwner, session_id: UUID, body: Annotated[SessionPatch, Depends(_checked_patch)], db: WritingDb
+) -> SessionOut:
+    """Rename it, or choose another model for what follows."""
+    return SessionOut.of(await change_session(db, owner, str(session_id), SessionChange(body.title, body.model)))
+
+
+@router.delete("/sessions/{session_id}", status_code=204, response_class=Response)
+async def delete(owner: CurrentOwner, session_id: UUID, services: Services, db: WritingDb) -> None:
+    """Delete it with all its messages. An answer that is being written ends."""
+    running = await find_running(db, owner, str(session_id))
+    await delete_session(db, owner, str(session_id))
+    if running is not None:
+        db.on_commit(lambda: services.runner.stop(running.id))
+
+
+@router.get("/sessions/{session_id}/messages")
+async def messages(
+    owner: CurrentOwner, session_id: UUID, db: ReadingDb, limit: PageLimit = 100, cursor: CursorText = None
+) -> Page[MessageOut]:
+    """The messages of a conversation, oldest first."""
+    await get_session(db, owner, str(session_id))
+    page = await list_messages(db, owner, str(session_id), limit, Cursor.decode(cursor) if cursor else None)
+    return Page(items=[MessageOut.of(message) for message in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/models")
+async def models(_: CurrentOwner, services: Services) -> ModelsOut:
+    """The models on offer, the default first."""
+    offer = await services.catalogue.offer()
+    items = [
+        ModelOut(id=info.id, default=n == 0, builtin=info.builtin, ready=info.ready, progress=info.progress)
+        for n, info in enumerate(offer.models)
+    ]
+    error = {"code": offer.error.code, "message": offer.error.message} if offer.error else None
+    return ModelsOut(items=items, error=error)

@@ -1,0 +1,147 @@
+"""What travels: requests are checked here and nowhere else. Unknown fields are refused, so that a typo is not ignored."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from chatkeep.chat.records import ChatSession, Generation, Message, State
+
+MAX_MESSAGE_CHARACTERS = 200_000
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain the character U+0000")
+    return text
+
+
+def _some_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+PlainText = Annotated[str, AfterValidator(_without_nul)]
+Title = Annotated[PlainText, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+ModelName = Annotated[PlainText, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+MessageText = Annotated[PlainText, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_some_text)]
+Search = Annotated[PlainText, StringConstraints(max_length=200)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewSession(_Request):
+    """Begin a conversation; without a title it takes one from its first message."""
+
+    title: Title | None = None
+    model: ModelName | None = None
+
+
+class SessionPatch(_Request):
+    """Rename it, or choose another model for what follows."""
+
+    title: Title | None = None
+    model: ModelName | None = None
+
+
+class SendRequest(_Request):
+    """A message. Without `parent_id` it follows the newest one of the session."""
+
+    session_id: UUID
+    message: MessageText
+    parent_id: UUID | None = None
+    model: ModelName | None = None
+
+
+class SessionOut(BaseModel):
+    """A conversation."""
+
+    id: str
+    title: str
+    model: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, session: ChatSession) -> Self:
+        """As it travels."""
+        return cls(
+            id=session.id,
+            title=session.title,
+            model=session.model,
+            created_at=session.created_at,
+            updated_at=session.updated_at,
+        )
+
+
+class MessageOut(BaseModel):
+    """A turn. While `status` is queued or running, `generation_id` names the events to follow."""
+
+    id: str
+    parent_id: str | None
+    role: str
+    content: str
+    status: State
+    model: str | None
+    citations: list[dict[str, Any]]
+    usage: dict[str, int] | None
+    error: dict[str, Any] | None
+    created_at: datetime
+    generation_id: str | None
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """As it travels."""
+        return cls(
+            id=message.id,
+            parent_id=message.parent_id,
+            role=message.role,
+            content=message.content,
+            status=message.status,
+            model=message.model,
+            citations=message.citations,
+            usage=message.usage,
+            error=message.error,
+            created_at=message.created_at,
+            generation_id=message.generation_id,
+        )
+
+
+class Accepted(BaseModel):
+    """The answer will be written whoever watches: follow `stream`."""
+
+    generation_id: str
+    user_message_id: str
+    message_id: str
+    stream: str = Field(description="Path of the generation's events.")
+
+    @classmethod
+    def of(cls, generation: Generation) -> Self:
+        """As it travels."""
+        return cls(
+            generation_id=generation.id,
+            user_message_id=generation.user_message_id,
+            message_id=generation.message_id,
+            stream=f"/chat/generations/{generation.id}/events",
+        )
+
+
+class ModelOut(BaseModel):
+    """A model on offer; `progress` runs from 0 to 1 while it is loading."""
+
+    id: str
+    default: bool
+    builtin: bool
+    ready: bool
+    progress: float
+
+
+class ModelsOut(BaseModel):
+    """The offer, or in `error` why it cannot be told at the moment."""
+
+    items: list[ModelOut]
+    error: dict[str, str] | None

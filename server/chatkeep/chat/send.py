@@ -1,0 +1,93 @@
+"""The journey of a message: accepted once, written down, and only then answered."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from chatkeep.chat.errors import Draining, GenerationRunning, IdempotencyKeyReused, ParentNotAnswerable
+from chatkeep.chat.generations import add_generation, find_by_key, find_running
+from chatkeep.chat.messages import add_message, find_last_message, find_message
+from chatkeep.chat.records import ChatSession, Generation, Message, State
+from chatkeep.chat.runner import GenerationRunner
+from chatkeep.chat.sessions import get_session, touch_session
+from chatkeep.db import Db
+from chatkeep.identity import OwnerId
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """What a person sends. Without `parent_id` it follows the newest message of the session."""
+
+    session_id: str
+    text: str
+    parent_id: str | None = None
+    model: str | None = None
+
+    def digest(self) -> str:
+        """Tells a retry from another request under the same Idempotency-Key."""
+        fields = (self.session_id, self.text, self.parent_id, self.model)
+        return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()
+
+
+async def send(
+    db: Db, owner: OwnerId, new: NewMessage, idempotency_key: str | None, runner: GenerationRunner
+) -> Generation:
+    """Write the message and the row of its answer; the generation starts when they are committed.
+
+    Raises:
+        NotFound: the session is not there, or not the owner's.
+        GenerationRunning: the session is being answered.
+        IdempotencyKeyReused: the key came before with another request.
+        ParentNotAnswerable, Draining: see `chat.errors`.
+    """
+    session = await get_session(db, owner, new.session_id)
+    if idempotency_key is not None:
+        earlier = await find_by_key(db, owner, idempotency_key)
+        if earlier is not None:
+            if earlier.request_digest != new.digest():
+                raise IdempotencyKeyReused
+            return earlier
+    if runner.draining:
+        raise Draining
+    if await find_running(db, owner, session.id):
+        raise GenerationRunning
+    generation = await _write(db, owner, session, new, new.model or session.model, idempotency_key)
+    db.on_commit(lambda: runner.start(owner, generation))
+    return generation
+
+
+async def _write(
+    db: Db, owner: OwnerId, session: ChatSession, new: NewMessage, model: str | None, idempotency_key: str | None
+) -> Generation:
+    now = datetime.now(UTC)
+    parent = await _parent(db, owner, new)
+    parent_id = parent.id if parent else None
+    question = await add_message(db, owner, session.id, parent_id, "user", new.text, State.COMPLETED, now)
+    answer = await add_message(db, owner, session.id, question.id, "assistant", "", State.RUNNING, now, model)
+    generation = Generation(
+        id=str(uuid7()),
+        session_id=session.id,
+        user_message_id=question.id,
+        message_id=answer.id,
+        state=State.RUNNING,
+        model=model,
+        last_seq=0,
+        idempotency_key=idempotency_key,
+        request_digest=new.digest(),
+    )
+    await add_generation(db, owner, generation, now)
+    await touch_session(db, owner, session, new.text, now)
+    return generation
+
+
+async def _parent(db: Db, owner: OwnerId, new: NewMessage) -> Message | None:
+    if new.parent_id is None:
+        return await find_last_message(db, owner, new.session_id)
+    parent = await find_message(db, owner, new.parent_id)
+    # Not there, someone else's, and out of another session of one's own are one answer.
+    if parent is None or parent.session_id != new.session_id or parent.role != "assistant":
+        raise ParentNotAnswerable
+    return parent

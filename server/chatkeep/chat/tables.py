@@ -1,0 +1,66 @@
+"""The tables of chats. `owner` is authkeep's user id, opaque here: no foreign key, so either side can live elsewhere."""
+
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text, Uuid, text
+
+from chatkeep.db import UtcDateTime, metadata
+
+_Id = Uuid(as_uuid=False)
+
+RUNNING_STATES = ("queued", "running")
+_IS_RUNNING = text("state IN ('queued', 'running')")
+
+chat_sessions = Table(
+    "chat_sessions",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("model", String(200)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Index(None, "owner", "updated_at", "id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("session_id", _Id, ForeignKey("chat_sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("parent_id", _Id, ForeignKey("messages.id", ondelete="SET NULL")),
+    Column("role", String(16), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("model", String(200)),
+    Column("citations", JSON, nullable=False),
+    Column("usage", JSON),
+    Column("error", JSON),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "session_id", "id"),
+    Index(None, "parent_id"),
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("session_id", _Id, ForeignKey("chat_sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("user_message_id", _Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("message_id", _Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("model", String(200)),
+    Column("last_seq", Integer, nullable=False),
+    Column("idempotency_key", String(255)),
+    Column("request_digest", String(64), nullable=False),
+    Column("stop_requested_at", UtcDateTime),
+    Column("heartbeat_at", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    # One running generation per session, held by the database and not by whoever remembers to look.
+    Index("uq_generations_running", "session_id", unique=True, sqlite_where=_IS_RUNNING, postgresql_where=_IS_RUNNING),
+    Index("uq_generations_idempotency", "owner", "idempotency_key", unique=True),
+    Index(None, "message_id"),
+    Index(None, "user_message_id"),
+    Index("ix_generations_running", "heartbeat_at", sqlite_where=_IS_RUNNING, postgresql_where=_IS_RUNNING),
+)

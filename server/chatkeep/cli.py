@@ -1,0 +1,92 @@
+"""The command line: `chatkeep serve`, `chatkeep config show`, `chatkeep migrate`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from chatkeep.app import ServerUnusable, prepare
+from chatkeep.ops import logs
+from chatkeep.serve import serve
+from chatkeep.settings_sources import LoadedSettings, SettingsInvalid, load_settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _common_options(command: Command) -> Command:
+    """Of every command that reads the settings."""
+    for option in (
+        click.option("--config", "config_file", type=click.Path(path_type=Path), help="A TOML file with settings."),
+        click.option("--data-dir", type=click.Path(path_type=Path), help="Directory for database, keys and files."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="chatkeep")
+def main() -> None:
+    """chatkeep: a self-hosted, multi-user, streaming LLM chat server."""
+
+
+@main.command("serve")
+@click.option("--host", help="Address to listen on; 127.0.0.1 by default.")
+@click.option("--port", type=int, help="Port to listen on; 8000 by default, 0 picks a free one.")
+@_common_options
+def serve_command(config_file: Path | None, **given: Any) -> None:
+    """Start the server: API and page on one port."""
+    loaded = _load(given, config_file)
+    logs.configure(loaded.settings.log_level)
+    for warning in loaded.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    try:
+        serve(loaded.settings)
+    except ServerUnusable as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.group("config")
+def config_group() -> None:
+    """Look at the settings."""
+
+
+@config_group.command("show")
+@click.option("--host", help="As for serve.")
+@click.option("--port", type=int, help="As for serve.")
+@_common_options
+def show_config(config_file: Path | None, **given: Any) -> None:
+    """Print each setting's value and where it came from; secrets are masked."""
+    loaded = _load(given, config_file)
+    rows = loaded.rows()
+    name_width = max(len(name) for name, _, _ in rows)
+    value_width = max(len(value) for _, value, _ in rows)
+    for name, value, source in rows:
+        click.echo(f"{name:<{name_width}}  {value:<{value_width}}  {source}")
+    for warning in loaded.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+
+
+@main.command("migrate")
+@_common_options
+def migrate_command(config_file: Path | None, **given: Any) -> None:
+    """Bring the database to the newest schema. `serve` does so by itself; this is for doing it beforehand."""
+    loaded = _load(given, config_file)
+
+    try:
+        asyncio.run(prepare(loaded.settings))
+    except ServerUnusable as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("The database has the newest schema.")
+
+
+def _load(given: dict[str, Any], config_file: Path | None) -> LoadedSettings:
+    try:
+        return load_settings(given, os.environ, Path.cwd(), config_file)
+    except SettingsInvalid as error:
+        click.echo("chatkeep cannot start with these settings:", err=True)
+        click.echo(str(error), err=True)
+        sys.exit(2)

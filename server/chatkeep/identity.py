@@ -1,0 +1,152 @@
+"""The one door to authkeep: who calls, and whose data that is."""
+
+import base64
+from ipaddress import ip_address
+from typing import Annotated, NewType
+from urllib.parse import urlsplit
+
+from fastapi import Depends
+
+from authkeep import (
+    Auth,
+    AuthError,
+    AuthSettings,
+    Limit,
+    MemoryCounters,
+    Principal,
+    SigningKeys,
+    Throttle,
+    TrustedProxies,
+)
+from authkeep.http import CurrentPrincipal, identity_of, mount, public, refuse_undeclared, throttled
+from authkeep.sql import VERSIONS as AUTH_MIGRATIONS
+from authkeep.sql import SqlStore
+from authkeep.sql import metadata as auth_metadata
+from chatkeep.db import Database
+from chatkeep.settings import Settings
+
+__all__ = [
+    "AUTH_MIGRATIONS",
+    "Auth",
+    "CurrentOwner",
+    "OwnerId",
+    "auth_metadata",
+    "create_admin",
+    "identity_of",
+    "make_auth",
+    "mount",
+    "owner_of",
+    "public",
+    "refuse_undeclared",
+    "setup_code_to_show",
+    "throttled",
+]
+
+OwnerId = NewType("OwnerId", str)
+"""Whose data it is. Only `owner_of` mints one, from a verified principal; everything that touches data takes one first."""
+
+# The page calls the API from within the server, and says with this header that it may name the browser's address.
+FORWARDING_HEADER = "X-Chatkeep-Forwarding-Key"
+
+
+def owner_of(principal: Principal) -> OwnerId:
+    """The owner that `principal` may act as: itself."""
+    return OwnerId(principal.user_id)
+
+
+def _current_owner(principal: CurrentPrincipal) -> OwnerId:
+    return owner_of(principal)
+
+
+CurrentOwner = Annotated[OwnerId, Depends(_current_owner)]
+"""For routes of signed-in users: 401 for everybody else."""
+
+
+def make_auth(settings: Settings, database: Database, forwarding_key: str | None = None) -> Auth:
+    """authkeep, as these settings want it. Creates the signing keys at the first start.
+
+    Raises:
+        OSError, ValueError: the keys cannot be read or made; the message names the setting.
+    """
+    keys = _signing_keys(settings)
+    return Auth(
+        AuthSettings(
+            issuer=settings.public_url or "chatkeep",
+            audience="chatkeep",
+            product_names=("chatkeep",),
+            registration_open=settings.registration == "open",
+            secure_cookies=(settings.public_url or "").startswith("https://"),
+            trusted_origins=_origins(settings),
+            trusted_proxies=TrustedProxies(settings.trusted_proxies, forwarding_key, FORWARDING_HEADER),
+            limit_login=Limit.parse(settings.limit_login),
+            limit_register=Limit.parse(settings.limit_register),
+        ),
+        SqlStore(database.engine),
+        keys,
+        throttle=Throttle(_counters(settings), {"send": Limit.parse(settings.limit_send)}),
+        setup_code=_setup_code(keys) if needs_setup_code(settings) else None,
+    )
+
+
+async def create_admin(auth: Auth, settings: Settings) -> None:
+    """The administrator of CHATKEEP_ADMIN_EMAIL, unless there is that account already.
+
+    Raises:
+        ValueError: the file cannot be read, or the password is refused; the message names the setting.
+    """
+    if settings.admin_email is None or settings.admin_password_file is None:
+        return
+    try:
+        password = settings.admin_password_file.read_text(encoding="utf-8").partition("\n")[0]
+        await auth.accounts.create_admin(settings.admin_email, password)
+    except OSError as error:
+        raise ValueError(f"CHATKEEP_ADMIN_PASSWORD_FILE: {error.strerror}") from None
+    except AuthError as error:
+        raise ValueError(f"CHATKEEP_ADMIN_EMAIL, CHATKEEP_ADMIN_PASSWORD_FILE: {error.detail}") from None
+
+
+async def setup_code_to_show(auth: Auth, settings: Settings) -> str | None:
+    """What the first registration must present, while there is nobody yet and it must present anything."""
+    if not needs_setup_code(settings) or not await auth.store.is_empty():
+        return None
+    return _setup_code(auth.keys)
+
+
+def needs_setup_code(settings: Settings) -> bool:
+    """Whether somebody else than the person at this machine could be the first to register."""
+    return bool(settings.public_url or settings.trusted_proxies) or not _is_loopback(settings.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _setup_code(keys: SigningKeys) -> str:
+    """Derived from the root secret: the same at every instance and start, and stored nowhere. 80 bits."""
+    text = base64.b32encode(keys.derive("chatkeep setup code")[:10]).decode().lower()
+    return "-".join(text[n : n + 4] for n in range(0, 16, 4))
+
+
+def _signing_keys(settings: Settings) -> SigningKeys:
+    path = settings.effective_secret_key_file
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return SigningKeys.load_or_create(path)
+    except OSError as error:
+        raise ValueError(f"CHATKEEP_SECRET_KEY_FILE: cannot use {path} ({error.strerror})") from None
+    except ValueError as error:
+        raise ValueError(f"CHATKEEP_SECRET_KEY_FILE: {error}") from None
+
+
+def _counters(settings: Settings) -> MemoryCounters:
+    return MemoryCounters()
+
+
+def _origins(settings: Settings) -> frozenset[str]:
+    if settings.public_url is None:
+        return frozenset()
+    parts = urlsplit(settings.public_url)
+    return frozenset({f"{parts.scheme}://{parts.netloc}"})

@@ -1,0 +1,21 @@
+"""Logs: one line an event on standard error, with levels that an operator can choose. No prompt, token or key is logged."""
+
+import logging.config
+
+
+def configure(level: str) -> None:
+    """Set up the process's logging."""
+    # httpx would log every request of the page; SQLAlchemy and alembic every statement and migration.
+    quiet = {
+        name: {"level": "WARNING"} for name in ("httpx", "httpcore", "alembic", "sqlalchemy", "streamlit", "watchdog")
+    }
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"level": level.upper(), "handlers": ["stderr"]},
+            "loggers": quiet,
+        }
+    )

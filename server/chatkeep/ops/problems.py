@@ -1,0 +1,98 @@
+"""Every refusal as application/problem+json (RFC 9457), with a stable code and the request's id."""
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import Scope
+
+from chatkeep.errors import ChatkeepError, NotFound
+
+log = logging.getLogger(__name__)
+
+
+class ProblemResponse(JSONResponse):
+    """JSON with the media type of a problem."""
+
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        """Pure ASCII: what is echoed may hold a lone surrogate, which UTF-8 cannot carry."""
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+def problem_response(scope: Scope, error: ChatkeepError, **extra: Any) -> ProblemResponse:
+    """Render one of our own errors."""
+    headers = getattr(error, "headers", None)
+    return _problem(scope, error.status, error.code, error.title, error.detail, headers, extra)
+
+
+def install(app: FastAPI) -> None:
+    """Let `app` answer every error with a problem."""
+    app.add_exception_handler(ChatkeepError, _on_chatkeep_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+def _problem(
+    scope: Scope,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    extra: dict[str, Any] | None = None,
+) -> ProblemResponse:
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": scope.get("state", {}).get("request_id"),
+        **(extra or {}),
+    }
+    return ProblemResponse(body, status, headers=headers)
+
+
+def _on_chatkeep_error(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, ChatkeepError)
+    return problem_response(request.scope, error)
+
+
+def _on_validation_error(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = error.errors()
+    if any(problem["loc"][:1] == ("path",) for problem in problems):
+        # An id that cannot exist is an id that does not exist.
+        return problem_response(request.scope, NotFound())
+    if any(problem["type"] == "json_invalid" for problem in problems):
+        return _problem(request.scope, 400, "malformed_json", "The body is not JSON", "Send well-formed JSON in UTF-8.")
+    fields = [{"loc": list(problem["loc"]), "message": problem["msg"], "type": problem["type"]} for problem in problems]
+    detail = "; ".join(f"{'.'.join(map(str, field['loc']))}: {field['message']}" for field in fields[:5])
+    return _problem(
+        request.scope, 422, "validation_failed", "The request is not valid", detail, None, {"errors": fields}
+    )
+
+
+def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return problem_response(request.scope, NotFound())
+    phrase = HTTPStatus(error.status_code).phrase
+    headers = dict(error.headers) if error.headers else None
+    code = phrase.lower().replace(" ", "_").replace("'", "")
+    return _problem(request.scope, error.status_code, code, phrase, str(error.detail), headers)
+
+
+def _on_unexpected(request: Request, error: Exception) -> ProblemResponse:
+    """The stack goes to the log; the caller gets the request's id to quote."""
+    log.error("unexpected error in %s %s", request.method, request.scope["path"], exc_info=error)
+    detail = "The fault is ours and has been logged. Try again; if it stays, tell your administrator the request_id."
+    return _problem(request.scope, 500, "internal_error", "Something went wrong on our side", detail)

@@ -1,0 +1,103 @@
+"""Run the application under uvicorn: listen first, then start, then say where to go; on a signal, drain first, then stop."""
+
+import asyncio
+import socket
+
+import click
+import uvicorn
+from fastapi import FastAPI
+
+from chatkeep.app import ServerUnusable, create_app, prepare
+from chatkeep.chat.dependencies import ChatServices
+from chatkeep.identity import setup_code_to_show
+from chatkeep.settings import Settings
+
+# Streams end at once when the server drains; this is for clients that do not read the end.
+GRACE_SECONDS = 5
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal says to stop.
+
+    Raises:
+        ServerUnusable: the server cannot start with these settings; the message names the one to change.
+    """
+    listener = _listen(settings.host, settings.port)
+    with listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, listener))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    await prepare(settings)
+    port = listener.getsockname()[1]
+    app = create_app(settings, _own_url(settings.host, port))
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    await _Server(config, app, settings, port).serve([listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings, port: int) -> None:
+        super().__init__(config)
+        self._app = app
+        self._settings = settings
+        self._port = port
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell the person at the terminal where to go."""
+        await super().startup(sockets)
+        click.echo(_welcome(self._settings, self._port, await setup_code_to_show(self._app.state.auth, self._settings)))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams first: uvicorn waits for open responses, and they would wait for their models."""
+        chat = self._app.state.chat
+        assert isinstance(chat, ChatServices)
+        await chat.runner.drain()
+        await super().shutdown(sockets)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ServerUnusable(
+            f"CHATKEEP_HOST and CHATKEEP_PORT: cannot listen on {host}:{port} ({reason}). Choose another with --port."
+        ) from None
+
+
+def _own_url(host: str, port: int) -> str:
+    """Where the page reaches the API from within: through loopback when we listen everywhere."""
+    if host in ("0.0.0.0", ""):  # noqa: S104 - a comparison, not a binding
+        host = "127.0.0.1"
+    elif host == "::":
+        host = "::1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _welcome(settings: Settings, port: int, setup_code: str | None) -> str:
+    url = settings.public_url or _own_url(settings.host, port)
+    lines = ["", f"  chatkeep is running. Open {url} in your browser.", ""]
+    if setup_code is not None:
+        lines.append(f"  The first account becomes the administrator and needs this setup code: {setup_code}")
+    lines.append(f"  Your data lies in {settings.data_dir.absolute()}.")
+    if settings.llm_base_url is None:
+        lines.append("  Answers come from the small built-in model. For a better one set CHATKEEP_LLM_BASE_URL.")
+    lines += ["  Press Ctrl+C to stop.", ""]
+    return "\n".join(lines)
+
+
+def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    try:
+        import uvloop  # not on every platform
+    except ImportError:
+        return None
+    return uvloop.Loop

@@ -1,0 +1,134 @@
+"""What an operator can choose, checked as a whole. Where the values come from is the matter of `settings_sources.py`."""
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+
+def _comma_separated(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+RateLimit = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?$")]
+
+
+class Settings(BaseModel):
+    """Everything an operator can choose. Each field is `CHATKEEP_<NAME>` in the environment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on. 0.0.0.0 or :: means every interface.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on. 0 picks a free one.")
+    public_url: str | None = Field(
+        None,
+        description="Address people use, e.g. https://chat.example.org, when a proxy stands in front.",
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        description="Directory for the database, keys and files. Created with mode 0700.",
+    )
+    database_url: str | None = Field(
+        None,
+        description="SQLite or PostgreSQL, e.g. postgresql://user:password@host/chatkeep. Empty: SQLite in the data directory.",
+    )
+    secret_key_file: Path | None = Field(
+        None,
+        description="File with the signing keys. Empty: signing-keys.json in the data directory. Created at first start, mode 0600.",
+    )
+    llm_base_url: str | None = Field(
+        None,
+        description="OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1. Empty: the small built-in model. scripted: answers by rule, for demos.",
+    )
+    llm_api_key: SecretStr | None = Field(None, description="Key for that endpoint.")
+    llm_models: CommaSeparated = Field(
+        (),
+        description="Models on offer, comma-separated, the first is the default. Empty: ask the endpoint.",
+    )
+    llm_context_tokens: int = Field(
+        8192,
+        ge=512,
+        le=10_000_000,
+        description="Tokens of prompt sent to the model at most; the oldest turns are left out first.",
+    )
+    qdrant_url: str | None = Field(None, description="Qdrant server for document search. Checked by /readyz.")
+    valkey_url: str | None = Field(
+        None,
+        description="Valkey or Redis, e.g. redis://127.0.0.1:6379/0: limits then hold across instances. Empty: in process.",
+    )
+    registration: Literal["open", "closed"] = Field(
+        "open",
+        description="open: anyone who reaches the page may register. closed: nobody, after the first administrator.",
+    )
+    admin_email: str | None = Field(
+        None,
+        description="E-mail of an administrator to create at start, with CHATKEEP_ADMIN_PASSWORD_FILE.",
+    )
+    admin_password_file: Path | None = Field(
+        None,
+        description="File whose first line is that administrator's password.",
+    )
+    trusted_proxies: CommaSeparated = Field(
+        (),
+        description="Addresses or networks whose X-Forwarded-For and -Proto count, comma-separated.",
+    )
+    limit_login: RateLimit = Field("30/minute", description="Sign-in attempts per client address, e.g. 30/minute.")
+    limit_register: RateLimit = Field("20/hour", description="Registrations per client address.")
+    limit_send: RateLimit = Field("60/minute", description="Messages per user.")
+    page: bool = Field(True, description="Serve the web page beside the API.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network, strict=False)
+        return value
+
+    @field_validator("llm_base_url", "qdrant_url", "public_url")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is None or value.startswith("scripted:"):
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http:// or https:// address with a host name")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not contain a user name or password")
+        return value.rstrip("/")
+
+    @field_validator("valkey_url")
+    @classmethod
+    def _valkey_url(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in ("redis", "rediss", "valkey", "valkeys", "unix"):
+            raise ValueError("must start with redis://, rediss://, valkey://, valkeys:// or unix://")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme.split("+")[0] not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _admin_needs_both(self) -> Self:
+        if (self.admin_email is None) != (self.admin_password_file is None):
+            raise ValueError("CHATKEEP_ADMIN_EMAIL and CHATKEEP_ADMIN_PASSWORD_FILE go together: set both or neither")
+        return self
+
+    @property
+    def effective_database_url(self) -> str:
+        """The URL with the async driver SQLAlchemy needs."""
+        url = self.database_url or f"sqlite:///{(self.data_dir / 'chatkeep.db').absolute()}"
+        scheme, rest = url.split(":", 1)
+        driver = "sqlite+aiosqlite" if scheme.startswith("sqlite") else "postgresql+asyncpg"
+        return f"{driver}:{rest}"
+
+    @property
+    def effective_secret_key_file(self) -> Path:
+        """Where the signing keys lie."""
+        return self.secret_key_file or self.data_dir / "signing-keys.json"

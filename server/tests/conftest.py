@@ -1,0 +1,42 @@
+"""What the server's tests share: a migrated database of either kind, and an owner with someone else beside them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from chatkeep.db import Database
+from chatkeep.identity import OwnerId
+from chatkeep.migrations.schema import upgrade
+
+ALICE = OwnerId("0198c0de-0000-7000-8000-00000000000a")
+BOB = OwnerId("0198c0de-0000-7000-8000-00000000000b")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: each test runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+    url = request.getfixturevalue("postgres_url")
+    assert isinstance(url, str)
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database with the schema that the migrations build, as in production."""
+    database = Database(database_url)
+    await upgrade(database)
+    yield database
+    await database.aclose()
+
+
+@pytest.fixture
+def alice() -> OwnerId:
+    return ALICE
+
+
+@pytest.fixture
+def bob() -> OwnerId:
+    return BOB

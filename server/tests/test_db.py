@@ -1,0 +1,80 @@
+"""Transactions: effects follow the commit, readers go on while one writes, and moments keep their zone."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import StatementError
+from uuid_utils.compat import uuid7
+
+from chatkeep.chat.tables import chat_sessions
+from chatkeep.db import Database, DatabaseUnusable
+
+
+def row(moment: datetime) -> dict[str, object]:
+    return {"id": str(uuid7()), "owner": "a", "title": "t", "created_at": moment, "updated_at": moment}
+
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+async def test_effects_follow_the_commit(database: Database) -> None:
+    effects: list[str] = []
+    async with database.writing() as db:
+        db.on_commit(lambda: effects.append("done"))
+        assert effects == []
+    assert effects == ["done"]
+
+
+async def test_no_effect_without_a_commit(database: Database) -> None:
+    effects: list[str] = []
+    with pytest.raises(RuntimeError):
+        async with database.writing() as db:
+            await db.execute(insert(chat_sessions).values(**row(NOW)))
+            db.on_commit(lambda: effects.append("done"))
+            raise RuntimeError
+    assert effects == []
+    async with database.reading() as db:
+        assert (await db.execute(select(func.count()).select_from(chat_sessions))).scalar() == 0
+
+
+async def test_many_writers_who_read_first_all_get_their_turn(database: Database) -> None:
+    async def write_after_reading() -> None:
+        async with database.writing() as db:
+            await db.execute(select(func.count()).select_from(chat_sessions))
+            await db.execute(insert(chat_sessions).values(**row(NOW)))
+
+    await asyncio.gather(*(write_after_reading() for _ in range(30)))
+    async with database.reading() as db:
+        assert (await db.execute(select(func.count()).select_from(chat_sessions))).scalar() == 30
+
+
+async def test_a_reader_goes_on_while_another_writes(database: Database) -> None:
+    async with database.writing() as writer:
+        await writer.execute(insert(chat_sessions).values(**row(NOW)))
+        async with database.reading() as reader:
+            assert (await reader.execute(select(func.count()).select_from(chat_sessions))).scalar() == 0
+
+
+async def test_moments_come_back_in_utc(database: Database) -> None:
+    elsewhere = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    async with database.writing() as db:
+        await db.execute(insert(chat_sessions).values(**row(elsewhere)))
+        read = (await db.execute(select(chat_sessions.c.created_at))).scalar()
+    assert read == NOW
+    assert read.utcoffset() == timedelta(0)
+
+
+async def test_a_moment_without_a_zone_is_refused(database: Database) -> None:
+    async with database.writing() as db:
+        with pytest.raises(StatementError, match="needs a time zone"):
+            await db.execute(insert(chat_sessions).values(**row(datetime(2026, 1, 1))))  # noqa: DTZ001 - the point
+
+
+async def test_a_database_that_is_away_is_named_without_its_password() -> None:
+    database = Database("postgresql+asyncpg://chat:hush@127.0.0.1:1/chat")
+    with pytest.raises(DatabaseUnusable, match="CHATKEEP_DATABASE_URL") as caught:
+        await database.check()
+    assert "hush" not in str(caught.value)
+    await database.aclose()

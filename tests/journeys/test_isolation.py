@@ -1,0 +1,109 @@
+"""Isolation: every operation of the API, walked with another user's ids. Not yours and not there are one answer."""
+
+import re
+import time
+from typing import Any
+
+import pytest
+
+from testbed.people import Person
+
+UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
+# What a request needs besides its ids, so that nothing but ownership can refuse it.
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("PATCH", "/chat/sessions/{session_id}"): {"title": "mine now"},
+}
+# Operations that take an id in the body.
+SEND = ("POST", "/chat/send")
+
+
+def operations(spec: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(method.upper(), path) for path, item in spec["paths"].items() for method in item]
+
+
+def ids_of(victim: Person) -> dict[str, str]:
+    """One object of each kind, all of them the victim's."""
+    chat = victim.new_chat(title="private")
+    accepted = victim.start(chat, "count to 100000 [[delay 20ms]]")
+    sid = victim.http.get("/auth/logins").json()["items"][0]["sid"]
+    return {"session_id": chat, "generation_id": accepted["generation_id"], "sid": sid}
+
+
+def ask(person: Person, method: str, path: str, ids: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
+    url = re.sub(r"{(\w+)}", lambda match: ids[match[1]], path)
+    body = {"session_id": ids["session_id"], "message": "x"} if (method, path) == SEND else BODIES.get((method, path))
+    response = person.http.request(method, url, json=body)
+    headers = {name: value for name, value in response.headers.items() if name not in ("x-request-id", "date")}
+    headers = {name: value for name, value in headers.items() if not name.startswith("ratelimit")}
+    answer = response.json() if response.content else None
+    if isinstance(answer, dict):
+        answer.pop("request_id", None)
+    return response.status_code, answer, headers
+
+
+def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> None:
+    spec = alice.http.get("/openapi.json").json()
+    with_ids = [operation for operation in operations(spec) if "{" in operation[1] or operation == SEND]
+    ids = ids_of(alice)
+    nothing = dict.fromkeys(ids, UNKNOWN)
+    for method, path in with_ids:
+        stranger = ask(bob, method, path, ids)
+        assert stranger[0] == 404, (method, path, stranger)
+        assert stranger == ask(bob, method, path, nothing), (method, path)
+    # The walk is worth what it walked: a route that hides from the list would pass unseen.
+    assert len(with_ids) == 8
+    assert alice.http.get(f"/chat/sessions/{ids['session_id']}").json()["title"] == "private"
+    assert alice.messages(ids["session_id"])[1]["status"] == "running"
+    alice.http.post(f"/chat/generations/{ids['generation_id']}/stop")
+
+
+def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> None:
+    spec = alice.http.get("/openapi.json").json()
+    stranger = Person(str(alice.http.base_url), "nobody")
+    nothing = dict.fromkeys(("session_id", "generation_id", "sid"), UNKNOWN)
+    public = set()
+    for method, path in operations(spec):
+        status, _, headers = ask(stranger, method, path, nothing)
+        if status == 401 and headers.get("www-authenticate", "").startswith("Bearer"):
+            continue
+        public.add((method, path))
+    assert public == {
+        ("POST", "/auth/register"),
+        ("POST", "/auth/login"),
+        ("POST", "/auth/refresh"),
+        ("GET", "/auth/registration"),
+        ("GET", "/.well-known/jwks.json"),
+        ("GET", "/livez"),
+        ("GET", "/readyz"),
+        ("GET", "/version"),
+    }
+
+
+def test_lists_and_search_never_include_others(alice: Person, bob: Person) -> None:
+    marker = f"marker-{time.time_ns()}"
+    alice.send(alice.new_chat(title=marker), marker)
+    for params in ({}, {"q": marker}, {"limit": "200"}):
+        items = bob.http.get("/chat/sessions", params=params).json()["items"]
+        assert items == []
+
+
+@pytest.mark.parametrize("given", ["of another user", "of another chat"])
+def test_a_parent_from_elsewhere_is_refused(alice: Person, bob: Person, given: str) -> None:
+    owner = alice if given == "of another user" else bob
+    foreign = owner.send(owner.new_chat(), "hello")[0]["message_id"]
+    chat = bob.new_chat()
+    body = {"session_id": chat, "message": "x", "parent_id": foreign}
+    refused = bob.http.post("/chat/send", json=body)
+    unknown = bob.http.post("/chat/send", json={**body, "parent_id": UNKNOWN})
+    assert refused.status_code == unknown.status_code == 422
+    assert refused.json()["code"] == unknown.json()["code"] == "parent_invalid"
+    assert bob.messages(chat) == []
+
+
+def test_an_idempotency_key_of_another_user_is_ones_own(alice: Person, bob: Person) -> None:
+    key = {"Idempotency-Key": "the-same-for-both"}
+    hers = alice.send(alice.new_chat(), "hello from alice", **key)
+    his = bob.send(bob.new_chat(), "hello from bob", **key)
+    assert hers[0]["generation_id"] != his[0]["generation_id"]
+    assert "bob" not in str(hers)
+    assert "alice" not in str(his)

@@ -1,0 +1,100 @@
+"""Starting the server: the first words, the first administrator, and refusals that name the setting."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from testbed.chatkeep_server import running_server
+from testbed.people import PASSWORD, Person
+
+ENVIRON = {"CHATKEEP_LLM_BASE_URL": "scripted:", "CHATKEEP_PAGE": "false"}
+
+
+def chatkeep(directory: Path, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "chatkeep", *arguments]
+    return subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_first_start_says_where_to_go_and_creates_its_secrets(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_server(data, ENVIRON) as server:
+        assert f"Open {server.url} in your browser" in server.output
+        assert httpx.get(f"{server.url}/auth/registration", trust_env=False).json()["first_user"] is True
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert stat.S_IMODE((data / "signing-keys.json").stat().st_mode) == 0o600
+
+
+def test_on_loopback_the_first_to_register_is_the_administrator(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", ENVIRON) as server:
+        assert Person(server.url, "first").register().user["role"] == "admin"
+        assert Person(server.url, "second").register().user["role"] == "user"
+
+
+def test_elsewhere_the_first_needs_the_setup_code(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", ENVIRON, "--host", "0.0.0.0") as server:  # noqa: S104 - the point
+        line = next(line for line in server.read_all().splitlines() if "setup code" in line)
+        code = line.rsplit(" ", 1)[1]
+        body = {"email": "thief@example.org", "password": PASSWORD}
+        for given in ({}, {"setup_code": "wrong"}, {"setup_code": ""}):
+            refused = httpx.post(f"{server.url}/auth/register", json={**body, **given}, trust_env=False)
+            assert (refused.status_code, refused.json()["code"]) == (403, "invalid_setup_code")
+        assert Person(server.url, "owner").register(setup_code=code).user["role"] == "admin"
+        assert Person(server.url, "second").register().user["role"] == "user"
+
+
+def test_the_administrator_can_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    environ = {
+        **ENVIRON,
+        "CHATKEEP_ADMIN_EMAIL": "root@example.org",
+        "CHATKEEP_ADMIN_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+    for _ in range(2):
+        with running_server(tmp_path / "data", environ) as server:
+            root = Person(server.url, "root")
+            root.email = "root@example.org"
+            root.sign_in()
+            assert root.http.get("/auth/me").json()["role"] == "admin"
+            assert Person(server.url, "other").register().user["role"] == "user"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CHATKEEP_PORT", "eighty", "CHATKEEP_PORT: "),
+        ("CHATKEEP_LIMIT_LOGIN", "often", "CHATKEEP_LIMIT_LOGIN: "),
+        ("CHATKEEP_DATABASE_URL", "postgresql://u:hush@127.0.0.1:1/x", "CHATKEEP_DATABASE_URL: "),
+        ("CHATKEEP_DATA_DIR", "/dev/null/x", "CHATKEEP_DATA_DIR: "),
+        ("CHATKEEP_LLM_BASE_URL", "scripted:?speed=9", "CHATKEEP_LLM_BASE_URL"),
+        ("CHATKEEP_SECRET_KEY_FILE", "/dev/null", "CHATKEEP_SECRET_KEY_FILE"),
+        ("CHATKEEP_HOST", "192.0.2.1", "CHATKEEP_HOST"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(tmp_path: Path, name: str, value: str, words: str) -> None:
+    ended = chatkeep(tmp_path, "serve", **{"CHATKEEP_PORT": "0", name: value})
+    assert ended.returncode != 0
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "hush" not in ended.stderr
+
+
+def test_config_show_tells_value_and_source_and_no_secret(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CHATKEEP_PORT=9999\n")
+    shown = chatkeep(tmp_path, "config", "show", CHATKEEP_LLM_API_KEY="sk-hush", CHATKEEP_LLM_MODELS="a,b")
+    rows = {line.split()[0]: line.split()[1:] for line in shown.stdout.splitlines()}
+    assert rows["CHATKEEP_PORT"] == ["9999", ".env"]
+    assert rows["CHATKEEP_LLM_MODELS"] == ["a,b", "environment"]
+    assert rows["CHATKEEP_LLM_API_KEY"] == ["********", "environment"]
+    assert rows["CHATKEEP_HOST"] == ["127.0.0.1", "default"]
+    assert "sk-hush" not in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["config", "show", "--help"], ["--version"]])
+def test_help_is_there(tmp_path: Path, arguments: list[str]) -> None:
+    answered = chatkeep(tmp_path, *arguments)
+    assert answered.returncode == 0
+    assert answered.stdout.strip()
