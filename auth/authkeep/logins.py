@@ -112,7 +112,7 @@ class Logins:
         matches = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not matches or user.disabled:
             raise InvalidCredentials
-        return await self._open(await self._renew_hash(user, password), device)
+        return await self.open(await self._renew_hash(user, password), device)
 
     async def _find(self, email: str) -> User | None:
         try:
@@ -133,7 +133,12 @@ class Logins:
         changed = await self._store.change_user(user.id, change)
         return changed[0] if changed else user
 
-    async def _open(self, user: User, device: Device) -> SignedIn:
+    async def open(self, user: User, device: Device) -> SignedIn:
+        """Open a login for a user who has just been authenticated, by whatever factor.
+
+        Raises:
+            InvalidCredentials: the user was disabled, or changed the password, since `user` was read.
+        """
         now = self._clock.now()
         sid = str(uuid7())
         token = self._refresh_tokens.issue(sid)

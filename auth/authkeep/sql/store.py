@@ -109,7 +109,7 @@ class SqlStore:
         unchanged = and_(
             users.c.id == user.id,
             users.c.epoch == user.epoch,
-            users.c.password_hash == user.password_hash,
+            users.c.password_hash.is_not_distinct_from(user.password_hash),
             users.c.disabled.is_(False),
         )
         async with self._engine.begin() as db:

@@ -1,0 +1,161 @@
+import importlib.util
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from authkeep import Auth, AuthSettings, SigningKeys, Throttle, TrustedProxies
+from authkeep.http import mount
+from authkeep.sql import SqlStore, migrate
+from authkeep.store import Store
+from authkeep.testing import FrozenClock, MemoryStore, cheap_passwords
+from authkeep.throttle import Limit, MemoryCounters
+
+PASSWORD = "seven purple kettles sing"
+FORWARDING_KEY = "k" * 32
+
+if importlib.util.find_spec("testbed") is None:
+    # Away from the repository whose test servers these are, for instance where only the wheel is installed.
+    @pytest.fixture
+    def postgres_url() -> str:
+        url = os.environ.get("AUTHKEEP_TEST_POSTGRES_URL")
+        if url is None:
+            pytest.skip("no PostgreSQL: set AUTHKEEP_TEST_POSTGRES_URL to postgresql+asyncpg://... of an empty database")
+        return url
+
+    @pytest.fixture
+    def valkey_url() -> str:
+        url = os.environ.get("AUTHKEEP_TEST_VALKEY_URL")
+        if url is None:
+            pytest.skip("no Valkey: set AUTHKEEP_TEST_VALKEY_URL to redis://... of an empty database")
+        return url
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture(scope="session")
+def keys() -> SigningKeys:
+    return SigningKeys.generate()
+
+
+@pytest.fixture
+def settings() -> AuthSettings:
+    return AuthSettings(
+        issuer="https://chat.example",
+        audience="chat",
+        product_names=("Kettleworks",),
+        trusted_proxies=TrustedProxies(["10.0.0.0/8"], forwarding_key=FORWARDING_KEY),
+    )
+
+
+@pytest.fixture
+def lenient() -> Throttle:
+    """Limits that no test meets by accident; those about limits make their own."""
+    names = ("login", "register", "refresh", "password")
+    return Throttle(MemoryCounters(), {name: Limit.parse("1000/second") for name in names})
+
+
+@asynccontextmanager
+async def migrated(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(url)
+    try:
+        await migrate(engine)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@pytest.fixture
+async def sqlite_store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    async with migrated(f"sqlite+aiosqlite:///{tmp_path}/auth.db") as engine:
+        yield SqlStore(engine)
+
+
+@pytest.fixture
+async def postgres_store(postgres_url: str) -> AsyncIterator[SqlStore]:
+    async with migrated(postgres_url) as engine:
+        yield SqlStore(engine)
+
+
+@pytest.fixture
+def memory_store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(f"{request.param}_store")
+
+
+def make_auth(store: Store, clock: FrozenClock, settings: AuthSettings, keys: SigningKeys, **options: Any) -> Auth:
+    return Auth(settings, store, keys, clock=clock, passwords=cheap_passwords(), **options)
+
+
+@pytest.fixture
+async def auth_on(
+    store: Store, clock: FrozenClock, settings: AuthSettings, keys: SigningKeys, lenient: Throttle
+) -> AsyncIterator[Auth]:
+    """`Auth` on each store in turn."""
+    async with make_auth(store, clock, settings, keys, throttle=lenient).running() as auth:
+        yield auth
+
+
+@pytest.fixture
+async def auth(
+    memory_store: MemoryStore, clock: FrozenClock, settings: AuthSettings, keys: SigningKeys, lenient: Throttle
+) -> AsyncIterator[Auth]:
+    async with make_auth(memory_store, clock, settings, keys, throttle=lenient).running() as auth:
+        yield auth
+
+
+@asynccontextmanager
+async def browsing(auth: Auth, base_url: str = "http://chat.example", peer: str = "198.51.100.7") -> Any:
+    """A client of an app with authkeep mounted, as seen from `peer`."""
+    app = FastAPI()
+    mount(app, auth)
+    transport = httpx.ASGITransport(app, client=(peer, 40000))
+    async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(auth: Auth) -> AsyncIterator[httpx.AsyncClient]:
+    async with browsing(auth) as client:
+        yield client
+
+
+@pytest.fixture
+async def client_on(auth_on: Auth) -> AsyncIterator[httpx.AsyncClient]:
+    async with browsing(auth_on) as client:
+        yield client
+
+
+@pytest.fixture
+def make() -> Any:
+    """`make_auth`, for tests that need other settings."""
+    return make_auth
+
+
+@pytest.fixture
+def browse() -> Any:
+    """`browsing`, for tests that need another peer or address."""
+    return browsing
+
+
+@pytest.fixture
+def password() -> str:
+    return PASSWORD
+
+
+@pytest.fixture
+def forwarding_key() -> str:
+    return FORWARDING_KEY
