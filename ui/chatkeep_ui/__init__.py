@@ -1,0 +1,1 @@
+"""The web page of chatkeep: `chatkeep_ui.page.create_page` is what a server mounts."""

@@ -1,0 +1,121 @@
+"""A model's Markdown as HTML that is safe by construction: only tags and attributes written here can come out.
+
+Streamlit's own Markdown loads images and reads dollar signs and `:names:` as directives of its own, which a model's
+text does not mean. Here raw HTML is text (CommonMark parser with html off), images become words, and a link needs an
+http, https or mailto address. DOMPurify in the browser and the Content-Security-Policy stand behind this.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from pygments import highlight
+from pygments.formatters.html import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+_LINK_SCHEMES: Final = frozenset({"http", "https", "mailto"})
+# Colouring is a nicety, and some lexers are slow on odd input: what is longer stays plain.
+_LONGEST_COLOURED: Final = 20_000
+
+
+def answer_html(markdown: str) -> str:
+    """Render a model's answer."""
+    html: str = _PARSER.render(storable(markdown))
+    return html
+
+
+def plain_html(text: str) -> str:
+    """Render what a person typed: as typed."""
+    return escape(storable(text))
+
+
+def storable(text: str) -> str:
+    """`text` without lone surrogates, which no UTF-8 message to the browser can carry."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def safe_link(url: str) -> bool:
+    """Whether a link may lead to `url`. Relative addresses may not: ours are not the model's to link to."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return False
+    return parts.scheme.lower() in _LINK_SCHEMES and bool(parts.netloc or parts.scheme.lower() == "mailto")
+
+
+class AnswerRenderer(RendererHTML):
+    """The rules that differ from CommonMark's own renderer."""
+
+    def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        """Name the image; never load it: its address would tell its owner who reads, and what was asked."""
+        words = self.renderInlineAsText(tokens[index].children or [], options, env).strip()
+        return f'<span class="ck-image">[image{": " if words else ""}{escape(words)}]</span>'
+
+    def link_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        """Open elsewhere, and tell the other side nothing."""
+        address = escape(str(tokens[index].attrs.get("href", "")))
+        return f'<a href="{address}" target="_blank" rel="noopener noreferrer nofollow">'
+
+    def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        """Code with its language's name and a copy button, which static/page.js answers."""
+        language = tokens[index].info.strip().split(maxsplit=1)[:1]
+        return _code_block(tokens[index].content, language[0] if language else "")
+
+    def code_block(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        """Indented code, which has no language."""
+        return _code_block(tokens[index].content, "")
+
+    def table_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        """Wide tables scroll by themselves; the keyboard can reach them."""
+        return '<div class="ck-table" tabindex="0" role="region" aria-label="Table"><table>'
+
+    def table_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        """End of the scrolling box."""
+        return "</table></div>"
+
+    def heading_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        """An answer's headings stand below those of the page."""
+        return f"<h{_level(tokens[index])}>"
+
+    def heading_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        """Match `heading_open`."""
+        return f"</h{_level(tokens[index])}>\n"
+
+
+def _level(token: Token) -> int:
+    return min(6, int(token.tag[1]) + 2)
+
+
+def _code_block(code: str, language: str) -> str:
+    name = escape(language[:30])
+    copy = '<button type="button" class="ck-copy" data-ck-copy="code">Copy</button>'
+    head = f'<div class="ck-code-head"><span>{name or "text"}</span>{copy}</div>'
+    return f'<div class="ck-code">{head}<pre tabindex="0"><code>{_coloured(code, language)}</code></pre></div>\n'
+
+
+def _coloured(code: str, language: str) -> str:
+    if not language or len(code) > _LONGEST_COLOURED:
+        return escape(code)
+    try:
+        lexer = get_lexer_by_name(language.lower(), stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return escape(code)
+    coloured: str = highlight(code, lexer, _FORMATTER)
+    return coloured
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=AnswerRenderer)
+    parser.enable(["table", "strikethrough"])
+    parser.validateLink = safe_link  # type: ignore[method-assign]  # the documented way to set it
+    return parser
+
+
+_FORMATTER: Final[HtmlFormatter[Any]] = HtmlFormatter(nowrap=True, classprefix="ck-c-")
+_PARSER: Final = _parser()

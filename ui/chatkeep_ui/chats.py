@@ -1,0 +1,68 @@
+"""The page of chats, put together: the list at the side, the conversation in the middle, the composer at the bottom."""
+
+import streamlit as st
+
+from chatkeep_ui.answer_html import plain_html
+from chatkeep_ui.api_client import ApiClient
+from chatkeep_ui.chat_list import show_chat_list
+from chatkeep_ui.chat_records import shown_path
+from chatkeep_ui.composer import do_what_was_asked, show_composer
+from chatkeep_ui.conversation import answer_being_written, show_growing, show_messages
+from chatkeep_ui.model_choice import show_model_choice
+from chatkeep_ui.page_state import PageState, chat_id, go_to, page_state
+from chatkeep_ui.problem import ApiError, NotThere, SignInEnded
+from chatkeep_ui.signed_in import ask_to_renew, client_for, page_key
+from chatkeep_ui.welcome import show_welcome
+
+
+def show_chats() -> None:
+    """One run of the script."""
+    st.set_page_config(page_title="chatkeep", layout="centered", initial_sidebar_state="auto")
+    key = page_key()
+    client: ApiClient | None = None
+    try:
+        client = client_for(key)
+        _show(client, page_state(client.user_id))
+    except SignInEnded:
+        ask_to_renew(key, client)
+    except ApiError as error:
+        _show_trouble(error)
+
+
+def _show(client: ApiClient, state: PageState) -> None:
+    account = state.account = state.account or client.account()
+    state.offer = client.models()
+    do_what_was_asked(client, state)
+    show_chat_list(client, state, account)
+    show_model_choice(state)
+    current = chat_id()
+    try:
+        session = client.get_session(current) if current else None
+        path = shown_path(client.messages(session.id)) if session else []
+    except NotThere:
+        _show_no_such_chat()
+        return
+    growing = answer_being_written(path)
+    show_composer(state, growing)
+    if not path:
+        show_welcome(account, state)
+        return
+    if session is not None:
+        st.set_page_config(page_title=f"{session.title} · chatkeep")
+        st.html(f'<h1 class="ck-hidden">{plain_html(session.title)}</h1>')
+    show_messages(state, path)
+    if growing is not None:
+        show_growing(growing)
+
+
+def _show_no_such_chat() -> None:
+    st.html(
+        '<div class="ck-welcome"><h1>No such chat</h1>'
+        "<p>It may have been deleted, or it belongs to another account.</p></div>"
+    )
+    st.button("Start a new chat", type="primary", key="ck-new-instead", on_click=go_to, args=(None,))
+
+
+def _show_trouble(error: ApiError) -> None:
+    st.html(f'<div class="ck-notice ck-trouble" role="alert"><p>{plain_html(str(error))}</p></div>')
+    st.button("Try again", icon=":material/refresh:", key="ck-again")

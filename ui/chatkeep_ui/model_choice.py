@@ -1,0 +1,88 @@
+"""Which model answers, and an honest word where it is the small built-in one."""
+
+import streamlit as st
+
+from chatkeep_ui.answer_html import plain_html
+from chatkeep_ui.labels import label
+from chatkeep_ui.page_state import PageState, page_state
+from chatkeep_ui.signed_in import client_for, page_key
+
+_CHOICE = "ck-model"
+_CONNECT = """
+<p>Any service that speaks the OpenAI protocol will do: Ollama, vLLM, llama.cpp, or a provider. Set these where the
+server runs, in its environment or in a file named <code>.env</code>, and start it again.</p>
+<pre class="ck-settings" tabindex="0" role="region" aria-label="Settings"><code>CHATKEEP_LLM_BASE_URL=http://127.0.0.1:11434/v1
+CHATKEEP_LLM_API_KEY=only if the service wants one
+CHATKEEP_LLM_MODELS=llama3.2, qwen3</code></pre>
+<p>The first of <code>CHATKEEP_LLM_MODELS</code> is the default. Leave the line out to offer everything the service
+has.</p>
+"""
+
+
+def chosen_model(state: PageState) -> str | None:
+    """The model picked in this tab; None leaves it to the chat and the server."""
+    choice = st.session_state.get(_CHOICE)
+    offered = {model.id for model in state.offer.models} if state.offer else set()
+    return choice if choice in offered and len(offered) > 1 else None
+
+
+def show_model_choice(state: PageState) -> None:
+    """A choice where there is one."""
+    if state.offer is None or len(state.offer.models) < 2:
+        return
+    with st.container(key="ck-models"):
+        st.selectbox(
+            "Model",
+            [model.id for model in state.offer.models],
+            key=_CHOICE,
+            label_visibility="collapsed",
+            format_func=label,
+            width=260,
+        )
+
+
+def show_model_state(state: PageState) -> None:
+    """Above the composer: that the models cannot be reached, or how far they are with loading."""
+    if state.offer is None:
+        return
+    if state.offer.error:
+        reason = plain_html(state.offer.error)
+        st.html(
+            f'<p class="ck-refused" role="alert"><strong>The model does not answer at the moment.</strong> {reason} '
+            "You can read your chats; new messages may fail until it is back.</p>"
+        )
+    elif any(not model.ready for model in state.offer.models):
+        _show_loading()
+
+
+def show_honest_line(state: PageState) -> None:
+    """Under the composer: that what answers is the small built-in model, and where to learn how to change that."""
+    if state.offer is None or state.notice_dismissed or not any(model.builtin for model in state.offer.models):
+        return
+    with st.container(key="ck-honest", horizontal=True, gap=None, horizontal_alignment="center"):
+        st.html(
+            '<p class="ck-honest" role="note">This is the small built-in model: quick to try, and often wrong.</p>',
+            width="content",
+        )
+        if st.button("Connect a better one", key="ck-connect", type="tertiary"):
+            _show_how_to_connect()
+        if st.button("Dismiss this notice", key="ck-dismiss", type="tertiary", icon=":material/close:"):
+            state.notice_dismissed = True
+            st.rerun()
+
+
+@st.dialog("Connect a better model")
+def _show_how_to_connect() -> None:
+    st.html(_CONNECT)
+
+
+@st.fragment(run_every=1.0)
+def _show_loading() -> None:
+    """Look again every second until the model is there, then draw the page anew."""
+    client = client_for(page_key())
+    state = page_state(client.user_id)
+    state.offer = client.models()
+    loading = [model for model in state.offer.models if not model.ready]
+    if not loading:
+        st.rerun()
+    st.progress(min(1.0, max(0.0, loading[0].progress)), text=f"Loading {label(loading[0].id)}")

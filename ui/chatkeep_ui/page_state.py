@@ -1,0 +1,66 @@
+"""What one open tab remembers between two runs of the script, in Streamlit's session state. It ends with the tab."""
+
+from dataclasses import dataclass, field
+from typing import cast
+from uuid import uuid4
+
+import streamlit as st
+
+from chatkeep_ui.chat_records import Account, ModelOffer
+
+_KEY = "chatkeep"
+SESSIONS_AT_FIRST = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message on its way to a chat, or to a new one. `parent_id` is the answer it follows, if not the last."""
+
+    text: str
+    session_id: str | None
+    parent_id: str | None = None
+
+
+@dataclass(slots=True)
+class PageState:
+    """Typed, unlike the dictionary it lies in."""
+
+    owner: str = ""
+    account: Account | None = None
+    offer: ModelOffer | None = None
+    outgoing: Outgoing | None = None
+    refused: str = ""
+    to_stop: str | None = None
+    attempt: tuple[str, str] = ("", "")
+    sessions_shown: int = SESSIONS_AT_FIRST
+    notice_dismissed: bool = False
+    html: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def idempotency_key(self, session_id: str, text: str) -> str:
+        """The same key for the same words sent to the same chat, until they have been taken."""
+        words = f"{session_id}\n{text}"
+        if self.attempt[0] != words:
+            self.attempt = (words, str(uuid4()))
+        return self.attempt[1]
+
+
+def page_state(owner: str) -> PageState:
+    """This tab's memory, begun anew when the tab belongs to another sign-in than before."""
+    state = cast("PageState | None", st.session_state.get(_KEY))
+    if state is None or state.owner != owner:
+        state = PageState(owner=owner)
+        st.session_state[_KEY] = state
+    return state
+
+
+def chat_id() -> str | None:
+    """The chat in the address, `?chat=<id>`."""
+    return st.query_params.get("chat") or None
+
+
+def go_to(session_id: str | None) -> None:
+    """Put another chat, or none, into the address."""
+    if session_id is None:
+        st.query_params.pop("chat", None)
+    else:
+        st.query_params["chat"] = session_id

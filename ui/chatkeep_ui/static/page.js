@@ -1,0 +1,81 @@
+// Beside Streamlit's own script: keeps the sign-in fresh, copies answers, and mends what a reader with a keyboard or
+// a screen reader would trip over. It never sees a token: cookies are HttpOnly, and /session/renew answers 204.
+"use strict";
+
+const RENEW_EVERY = 60_000;
+const PHONE = matchMedia("(max-width: 768px)");
+
+let renewing = null;
+
+function renew() {
+  renewing ??= fetch("/session/renew", { method: "POST", keepalive: true, cache: "no-store" })
+    .then((response) => {
+      if (response.status === 401) leave();
+      return response.ok;
+    })
+    .catch(() => false)
+    .finally(() => { renewing = null; });
+  return renewing;
+}
+
+function leave() {
+  const chat = new URLSearchParams(location.search).get("chat");
+  location.replace("/sign-in?because=ended" + (chat ? "&chat=" + encodeURIComponent(chat) : ""));
+}
+
+setInterval(renew, RENEW_EVERY);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) renew(); });
+addEventListener("online", renew);
+
+// The server-side script shows this button when its access token has expired.
+let answering = false;
+async function answerRenewal() {
+  const button = document.querySelector(".st-key-ck-renewed button");
+  if (!button || answering) return;
+  answering = true;
+  if (await renew()) document.querySelector(".st-key-ck-renewed button")?.click();
+  setTimeout(() => { answering = false; answerRenewal(); }, 3000);
+}
+
+// A new message and a growing answer stay in sight, unless the reader has scrolled away from the end.
+let atEnd = true;
+let shownChat = null;
+
+function stayAtEnd(main) {
+  const chat = new URLSearchParams(location.search).get("chat");
+  if (chat !== shownChat) { shownChat = chat; atEnd = true; }
+  if (chat && atEnd) main.scrollTop = main.scrollHeight;
+}
+
+function watchScroll(main) {
+  // Only the reader's own scrolling counts; what we or a longer page cause moves nothing by wheel, touch or key.
+  const look = () => requestAnimationFrame(() => {
+    atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
+  });
+  for (const kind of ["wheel", "touchmove", "keyup", "pointerup"]) main.addEventListener(kind, look, { passive: true });
+}
+
+let watched = null;
+new MutationObserver(() => {
+  const main = document.querySelector("[data-testid=stMain]");
+  if (main && main !== watched) { watched = main; watchScroll(main); }
+  if (main) stayAtEnd(main);
+  answerRenewal();
+}).observe(document.documentElement, { childList: true, subtree: true });
+
+document.addEventListener("click", (event) => {
+  const copy = event.target.closest?.("[data-ck-copy]");
+  if (copy) copyNear(copy);
+  if (PHONE.matches && event.target.closest?.(".st-key-ck-new button, [class*='st-key-ck-open-'] button")) {
+    document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click();
+  }
+});
+
+async function copyNear(button) {
+  const text = button.dataset.ckCopy === "code"
+    ? button.closest(".ck-code").querySelector("code").textContent
+    : button.closest(".ck-message").querySelector(".ck-words").innerText;
+  await navigator.clipboard.writeText(text);
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1600);
+}
