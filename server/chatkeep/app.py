@@ -144,7 +144,7 @@ def _make_page(settings: Settings, api_url: str, forwarding_key: str) -> "Page |
     if importlib.util.find_spec("chatkeep_ui") is None:
         log.warning("No page: it is not installed. Install chatkeep[ui], or set CHATKEEP_PAGE=false.")
         return None
-    from chatkeep_ui.page import create_page  # an optional extra, and a heavy one
+    from chatkeep_ui.page import create_page  # noqa: PLC0415 - an optional extra, and a heavy one
 
     return create_page(api_url, forwarding_key, settings.public_url)
 
@@ -172,7 +172,7 @@ def _readiness_checks(settings: Settings, parts: Parts) -> Mapping[str, Check]:
             return offer.error.code
         return None if all(info.ready for info in offer.models) else "loading"
 
-    checks = {"serving": serving, "database": database, "migrations": migrations, "model": model}
+    checks: dict[str, Check] = {"serving": serving, "database": database, "migrations": migrations, "model": model}
     if settings.qdrant_url:
         checks["index"] = reachable(settings.qdrant_url)
     if settings.valkey_url:

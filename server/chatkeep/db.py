@@ -1,7 +1,7 @@
 """The database: one engine, SQLite or PostgreSQL, and one transaction per request.
 
-Readers and writers are told apart because SQLite has one writer: a transaction that begins as a reader and then wants to
-write may be refused at once, whatever the busy timeout (SQLITE_BUSY_SNAPSHOT). So a writing transaction says so first.
+Readers and writers are told apart because SQLite has one writer: a transaction that begins as a reader and then wants
+to write may be refused at once, whatever the busy timeout (SQLITE_BUSY_SNAPSHOT). So a writing transaction says so.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -60,7 +60,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Db:
-    """The transaction of this request. Effects that must follow the commit, and only the commit, wait in `on_commit`."""
+    """The transaction of this request. Effects that must follow the commit, and only it, wait in `on_commit`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
@@ -130,7 +130,7 @@ def _teach_sqlite(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         # The driver's own habit of opening transactions late is switched off: _begin below does it, and says how.
-        connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3's attribute, not in the DBAPI protocol
+        connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in _SQLITE_PRAGMAS:
             cursor.execute(pragma)

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 OwnerId = NewType("OwnerId", str)
-"""Whose data it is. Only `owner_of` mints one, from a verified principal; everything that touches data takes one first."""
+"""Whose data it is. Only `owner_of` mints one, from a verified principal; all that touches data takes one first."""
 
 # The page calls the API from within the server, and says with this header that it may name the browser's address.
 FORWARDING_HEADER = "X-Chatkeep-Forwarding-Key"

@@ -1,7 +1,8 @@
-"""Run the application under uvicorn: listen first, then start, then say where to go; on a signal, drain first, then stop."""
+"""Run the application under uvicorn: listen, start, say where to go; on a signal drain first, then stop."""
 
 import asyncio
 import socket
+from typing import cast
 
 import click
 import uvicorn
@@ -57,9 +58,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: uvicorn waits for open responses, and they would wait for their models."""
-        chat = self._app.state.chat
-        assert isinstance(chat, ChatServices)
-        await chat.runner.drain()
+        await cast(ChatServices, self._app.state.chat).runner.drain()
         await super().shutdown(sockets)
 
 
@@ -97,7 +96,7 @@ def _welcome(settings: Settings, port: int, setup_code: str | None) -> str:
 
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
     try:
-        import uvloop  # not on every platform
+        import uvloop  # noqa: PLC0415 - not on every platform
     except ImportError:
         return None
     return uvloop.Loop

@@ -1,4 +1,4 @@
-"""What an operator can choose, checked as a whole. Where the values come from is the matter of `settings_sources.py`."""
+"""What an operator can choose, checked as a whole. Where values come from is the matter of `settings_sources.py`."""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -33,15 +33,18 @@ class Settings(BaseModel):
     )
     database_url: str | None = Field(
         None,
-        description="SQLite or PostgreSQL, e.g. postgresql://user:password@host/chatkeep. Empty: SQLite in the data directory.",
+        description="SQLite or PostgreSQL, e.g. postgresql://user:password@host/chatkeep. "
+        "Empty: SQLite in the data directory.",
     )
     secret_key_file: Path | None = Field(
         None,
-        description="File with the signing keys. Empty: signing-keys.json in the data directory. Created at first start, mode 0600.",
+        description="File with the signing keys, created at first start with mode 0600. "
+        "Empty: signing-keys.json in the data directory.",
     )
     llm_base_url: str | None = Field(
         None,
-        description="OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1. Empty: the small built-in model. scripted: answers by rule, for demos.",
+        description="OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1. Empty: the small built-in model. "
+        "`scripted:` answers by rule, for demonstrations.",
     )
     llm_api_key: SecretStr | None = Field(None, description="Key for that endpoint.")
     llm_models: CommaSeparated = Field(
@@ -57,7 +60,8 @@ class Settings(BaseModel):
     qdrant_url: str | None = Field(None, description="Qdrant server for document search. Checked by /readyz.")
     valkey_url: str | None = Field(
         None,
-        description="Valkey or Redis, e.g. redis://127.0.0.1:6379/0: limits then hold across instances. Empty: in process.",
+        description="Valkey or Redis, e.g. redis://127.0.0.1:6379/0: limits then hold across instances. "
+        "Empty: limits are counted in the process.",
     )
     registration: Literal["open", "closed"] = Field(
         "open",

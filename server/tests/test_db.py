@@ -29,11 +29,15 @@ async def test_effects_follow_the_commit(database: Database) -> None:
 
 async def test_no_effect_without_a_commit(database: Database) -> None:
     effects: list[str] = []
-    with pytest.raises(RuntimeError):
+
+    async def fail() -> None:
         async with database.writing() as db:
             await db.execute(insert(chat_sessions).values(**row(NOW)))
             db.on_commit(lambda: effects.append("done"))
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
     assert effects == []
     async with database.reading() as db:
         assert (await db.execute(select(func.count()).select_from(chat_sessions))).scalar() == 0

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
@@ -21,9 +21,7 @@ class ChatServices:
 
 
 def _services(request: Request) -> ChatServices:
-    services = request.app.state.chat
-    assert isinstance(services, ChatServices)
-    return services
+    return cast(ChatServices, request.app.state.chat)
 
 
 Services = Annotated[ChatServices, Depends(_services)]

@@ -33,9 +33,7 @@ class IdempotencyKeyReused(ChatkeepError):
     title = "This Idempotency-Key belongs to another request"
 
     def __init__(self) -> None:
-        super().__init__(
-            "Use a fresh Idempotency-Key for each new message, and the same one only to retry it unchanged."
-        )
+        super().__init__("Use a fresh Idempotency-Key for each message, and the same one only to retry it unchanged.")
 
 
 class ParentNotAnswerable(ChatkeepError):

@@ -86,7 +86,7 @@ class EventLog:
         return snapshot + b"".join([frame for frame, _ in self._frames])
 
     async def follow(self, seq: int, until: Callable[[], bool]) -> AsyncIterator[bytes]:
-        """What comes after event `seq`, as it comes, to the terminal event or until `until()` (asked at each waking)."""
+        """What comes after event `seq`, as it comes, to the terminal event or until `until()`, asked at each waking."""
         while not until():
             if seq < self.last_seq:
                 batch = self.after(seq)

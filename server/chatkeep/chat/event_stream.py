@@ -1,4 +1,4 @@
-"""The response that follows an event log: pre-encoded bytes from the log to the socket, and no work per follower and token."""
+"""The response that follows an event log: encoded bytes from log to socket, with no work per follower and token."""
 
 import asyncio
 from collections.abc import Mapping

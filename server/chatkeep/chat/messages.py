@@ -1,8 +1,8 @@
 """Messages in SQL, one row each. Ids rise with time (UUIDv7), so "oldest first" is the order of ids."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import RowMapping, and_, insert, select, update
 from uuid_utils.compat import uuid7
@@ -19,29 +19,42 @@ _WITH_GENERATION = select(messages, generations.c.id.label("generation_id")).out
 )
 
 
-async def add_message(
-    db: Db,
-    owner: OwnerId,
-    session_id: str,
-    parent_id: str | None,
-    role: str,
-    content: str,
-    status: State,
-    now: datetime,
-    model: str | None = None,
-) -> Message:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A message to be written."""
+
+    role: Literal["user", "assistant"]
+    content: str
+    parent_id: str | None = None
+    status: State = State.COMPLETED
+    model: str | None = None
+
+
+async def add_message(db: Db, owner: OwnerId, session_id: str, turn: Turn, now: datetime) -> Message:
     """Append a turn to a session that the caller has looked up as the owner's."""
-    message = Message(str(uuid7()), session_id, parent_id, role, content, status, model, [], None, None, now)
+    message = Message(
+        str(uuid7()),
+        session_id,
+        turn.parent_id,
+        turn.role,
+        turn.content,
+        turn.status,
+        turn.model,
+        citations=[],
+        usage=None,
+        error=None,
+        created_at=now,
+    )
     await db.execute(
         insert(messages).values(
             owner=owner,
             id=message.id,
             session_id=session_id,
-            parent_id=parent_id,
-            role=role,
-            content=content,
-            status=status.value,
-            model=model,
+            parent_id=turn.parent_id,
+            role=turn.role,
+            content=turn.content,
+            status=turn.status.value,
+            model=turn.model,
             citations=[],
             created_at=now,
         )
@@ -76,7 +89,7 @@ async def list_messages(db: Db, owner: OwnerId, session_id: str, limit: int, cur
 
 
 async def list_path(db: Db, owner: OwnerId, session_id: str, leaf_id: str, limit: int) -> list[Message]:
-    """The turns from the first to `leaf_id`, following parents; at most the `limit` newest of the session are looked at."""
+    """The turns from the first to `leaf_id`, by parent; at most the `limit` newest of the session are looked at."""
     statement = (
         select(messages)
         .where(messages.c.owner == owner, messages.c.session_id == session_id, messages.c.id <= leaf_id)

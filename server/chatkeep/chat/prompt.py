@@ -1,4 +1,4 @@
-"""From a conversation to a prompt that fits: the system prompt and the latest turns always, older ones while there is room."""
+"""From a conversation to a prompt that fits: system prompt and latest turns always, older ones while there is room."""
 
 from collections.abc import Sequence
 from typing import Literal, cast
@@ -8,8 +8,8 @@ from chatkeep.llm.model import PromptMessage
 
 SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question, clearly and briefly."
 
-# Without the model's own tokenizer: English runs at about four bytes a token, other scripts at fewer characters but more
-# bytes, so bytes are the steadier measure. Each turn costs a few tokens of framing.
+# Without the model's own tokenizer: English runs at about four bytes a token, other scripts at fewer characters but
+# more bytes, so bytes are the steadier measure. Each turn costs a few tokens of framing.
 _BYTES_PER_TOKEN = 3.5
 _TOKENS_PER_TURN = 6
 # Of the context, this part is left for the answer.

@@ -95,7 +95,7 @@ async def stop(owner: CurrentOwner, generation_id: UUID, services: Services, db:
 
 
 class _Following(Response):
-    """The stream of a generation that starts when the transaction has been committed, which is after the route returns."""
+    """The stream of a generation that starts when the transaction is committed, which is after the route returns."""
 
     def __init__(self, runner: GenerationRunner, generation: Generation) -> None:
         super().__init__()

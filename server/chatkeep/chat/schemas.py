@@ -1,4 +1,4 @@
-"""What travels: requests are checked here and nowhere else. Unknown fields are refused, so that a typo is not ignored."""
+"""What travels: requests are checked here and nowhere else. Unknown fields are refused: a typo is not ignored."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from chatkeep.chat.errors import Draining, GenerationRunning, IdempotencyKeyReused, ParentNotAnswerable
 from chatkeep.chat.generations import add_generation, find_by_key, find_running
-from chatkeep.chat.messages import add_message, find_last_message, find_message
+from chatkeep.chat.messages import Turn, add_message, find_last_message, find_message
 from chatkeep.chat.records import ChatSession, Generation, Message, State
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import get_session, touch_session
@@ -65,8 +65,9 @@ async def _write(
     now = datetime.now(UTC)
     parent = await _parent(db, owner, new)
     parent_id = parent.id if parent else None
-    question = await add_message(db, owner, session.id, parent_id, "user", new.text, State.COMPLETED, now)
-    answer = await add_message(db, owner, session.id, question.id, "assistant", "", State.RUNNING, now, model)
+    question = await add_message(db, owner, session.id, Turn("user", new.text, parent_id), now)
+    empty = Turn("assistant", "", question.id, State.RUNNING, model)
+    answer = await add_message(db, owner, session.id, empty, now)
     generation = Generation(
         id=str(uuid7()),
         session_id=session.id,

@@ -1,4 +1,4 @@
-"""The tables of chats. `owner` is authkeep's user id, opaque here: no foreign key, so either side can live elsewhere."""
+"""The tables of chats. `owner` is authkeep's user id, opaque here: no foreign key, so each side can live elsewhere."""
 
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text, Uuid, text
 

@@ -1,7 +1,9 @@
-"""A ceiling on request bodies, whatever Content-Length says: the excess is refused before anything reads it into memory.
+"""A ceiling on request bodies, whatever Content-Length says: the excess is refused before it is read into memory.
 
 The framework has such a limit too, but answers an announced excess in plain text; every refusal of ours is a problem.
 """
+
+import contextlib
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -55,10 +57,8 @@ class BodyLimit:
             if received <= self.max_bytes:
                 await send(message)
 
-        try:
+        with contextlib.suppress(BodyTooLarge):
             await self.app(scope, counted_receive, watched_send)
-        except BodyTooLarge:
-            pass
         if received > self.max_bytes:
             await self._refuse(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""Logs: one line an event on standard error, with levels that an operator can choose. No prompt, token or key is logged."""
+"""Logs: one line an event on standard error. No prompt, token or key is ever logged."""
 
 import logging.config
 
@@ -6,9 +6,8 @@ import logging.config
 def configure(level: str) -> None:
     """Set up the process's logging."""
     # httpx would log every request of the page; SQLAlchemy and alembic every statement and migration.
-    quiet = {
-        name: {"level": "WARNING"} for name in ("httpx", "httpcore", "alembic", "sqlalchemy", "streamlit", "watchdog")
-    }
+    noisy = ("httpx", "httpcore", "alembic", "sqlalchemy", "streamlit", "watchdog")
+    quiet = {name: {"level": "WARNING"} for name in noisy}
     logging.config.dictConfig(
         {
             "version": 1,

@@ -3,7 +3,7 @@
 import json
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -62,13 +62,11 @@ def _problem(
 
 
 def _on_chatkeep_error(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, ChatkeepError)
-    return problem_response(request.scope, error)
+    return problem_response(request.scope, cast(ChatkeepError, error))
 
 
 def _on_validation_error(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, RequestValidationError)
-    problems = error.errors()
+    problems = cast(RequestValidationError, error).errors()
     if any(problem["loc"][:1] == ("path",) for problem in problems):
         # An id that cannot exist is an id that does not exist.
         return problem_response(request.scope, NotFound())
@@ -82,7 +80,7 @@ def _on_validation_error(request: Request, error: Exception) -> ProblemResponse:
 
 
 def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, HTTPException)
+    error = cast(HTTPException, error)
     if error.status_code == 404:
         return problem_response(request.scope, NotFound())
     phrase = HTTPStatus(error.status_code).phrase

@@ -1,4 +1,4 @@
-"""X-Request-ID, in and out: one name for a request in the logs here, at the proxy, and in the error a person reports."""
+"""X-Request-ID, in and out: one name for a request in our logs, at the proxy, and in the error a person reports."""
 
 import re
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chatkeep.chat.messages import add_message, list_messages, list_path
-from chatkeep.chat.records import ChatSession, State
+from chatkeep.chat.messages import Turn, add_message, list_messages, list_path
+from chatkeep.chat.records import ChatSession
 from chatkeep.chat.sessions import (
     SessionChange,
     change_session,
@@ -85,7 +85,7 @@ async def test_search_reads_titles_and_texts(
     ):
         session = await begin(database, owner, title)
         async with database.writing() as db:
-            await add_message(db, owner, session.id, None, "user", text, State.COMPLETED, NOW)
+            await add_message(db, owner, session.id, Turn("user", text), NOW)
     async with database.reading() as db:
         found = await list_sessions(db, alice, query, 10, None)
     assert [session.title for session in found.items] == titles
@@ -95,7 +95,7 @@ async def test_messages_page_oldest_first(database: Database, alice: OwnerId) ->
     session = await begin(database, alice, "Long")
     async with database.writing() as db:
         for n in range(5):
-            await add_message(db, alice, session.id, None, "user", str(n), State.COMPLETED, NOW)
+            await add_message(db, alice, session.id, Turn("user", str(n)), NOW)
     async with database.reading() as db:
         first = await list_messages(db, alice, session.id, 3, None)
         assert first.next_cursor is not None
@@ -107,10 +107,10 @@ async def test_messages_page_oldest_first(database: Database, alice: OwnerId) ->
 async def test_a_path_follows_parents_not_time(database: Database, alice: OwnerId) -> None:
     session = await begin(database, alice, "Tree")
     async with database.writing() as db:
-        root = await add_message(db, alice, session.id, None, "user", "root", State.COMPLETED, NOW)
-        left = await add_message(db, alice, session.id, root.id, "assistant", "left", State.COMPLETED, NOW)
-        right = await add_message(db, alice, session.id, root.id, "assistant", "right", State.COMPLETED, NOW)
-        leaf = await add_message(db, alice, session.id, left.id, "user", "leaf", State.COMPLETED, NOW)
+        root = await add_message(db, alice, session.id, Turn("user", "root"), NOW)
+        left = await add_message(db, alice, session.id, Turn("assistant", "left", root.id), NOW)
+        right = await add_message(db, alice, session.id, Turn("assistant", "right", root.id), NOW)
+        leaf = await add_message(db, alice, session.id, Turn("user", "leaf", left.id), NOW)
         path = await list_path(db, alice, session.id, leaf.id, 100)
         assert right.content not in [message.content for message in path]
     assert [message.content for message in path] == ["root", "left", "leaf"]
@@ -134,6 +134,6 @@ def test_a_title_is_cut_between_words() -> None:
 async def test_deleting_a_session_deletes_its_messages(database: Database, alice: OwnerId) -> None:
     session = await begin(database, alice, "Gone")
     async with database.writing() as db:
-        await add_message(db, alice, session.id, None, "user", "secret", State.COMPLETED, NOW)
+        await add_message(db, alice, session.id, Turn("user", "secret"), NOW)
         await delete_session(db, alice, session.id)
         assert (await list_messages(db, alice, session.id, 10, None)).items == []
