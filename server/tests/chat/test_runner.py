@@ -1,0 +1,182 @@
+"""The runner: whatever happens to a generation, it reaches a final state, a terminal event, and keeps its text."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+import pytest
+
+from chatkeep.chat.catalogue import ModelCatalogue
+from chatkeep.chat.errors import Draining, GenerationRunning
+from chatkeep.chat.generations import find_generation, finish_generation, request_stop
+from chatkeep.chat.messages import find_message
+from chatkeep.chat.records import Generation, Message, State
+from chatkeep.chat.runner import GenerationRunner
+from chatkeep.chat.send import NewMessage, send
+from chatkeep.chat.sessions import create_session
+from chatkeep.db import Database
+from chatkeep.identity import OwnerId
+from chatkeep.llm.scripted import ScriptedChatModel
+
+LONG = "count to 100000 [[delay 1ms]]"
+
+
+def make_runner(database: Database) -> GenerationRunner:
+    model = ScriptedChatModel()
+    return GenerationRunner(database, model, ModelCatalogue(model, monotonic), 8192)
+
+
+@pytest.fixture
+async def runner(database: Database) -> AsyncIterator[GenerationRunner]:
+    runner = make_runner(database)
+    await runner.open()
+    yield runner
+    await runner.aclose()
+
+
+async def begin(database: Database, runner: GenerationRunner, owner: OwnerId, text: str) -> Generation:
+    async with database.writing() as db:
+        session = await create_session(db, owner, None, None, datetime.now(UTC))
+    async with database.writing() as db:
+        return await send(db, owner, NewMessage(session.id, text), None, runner)
+
+
+async def ended(runner: GenerationRunner, generation: Generation) -> str:
+    """Wait for the terminal event; returns its type."""
+    log = runner.find_log(generation.id)
+    assert log is not None
+    batches = [batch async for batch in log.follow(0, until=lambda: False)]
+    return batches[-1].split(b"event: ")[-1].split(b"\n")[0].decode()
+
+
+async def answer_of(database: Database, owner: OwnerId, generation: Generation) -> tuple[Message, Generation]:
+    async with database.reading() as db:
+        message = await find_message(db, owner, generation.message_id)
+        row = await find_generation(db, owner, generation.id)
+    assert message is not None
+    assert row is not None
+    return message, row
+
+
+async def test_an_answer_is_written_down(database: Database, runner: GenerationRunner, alice: OwnerId) -> None:
+    generation = await begin(database, runner, alice, "count to 3")
+    assert await ended(runner, generation) == "generation.completed"
+    message, row = await answer_of(database, alice, generation)
+    log = runner.find_log(generation.id)
+    assert log is not None
+    assert (message.content, message.status, message.model) == (log.text, State.COMPLETED, "scripted")
+    assert (row.state, row.last_seq) == (State.COMPLETED, log.last_seq)
+
+
+async def test_a_stop_before_the_first_step_still_ends_it(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, LONG)
+    runner.stop(generation.id)
+    assert await ended(runner, generation) == "generation.stopped"
+    assert (await answer_of(database, alice, generation))[1].state is State.STOPPED
+
+
+async def test_a_stop_asked_for_elsewhere_is_found(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, LONG)
+    async with database.writing() as db:
+        await request_stop(db, alice, generation.id, datetime.now(UTC))
+    assert await ended(runner, generation) == "generation.stopped"
+
+
+async def test_a_drain_interrupts_and_takes_nothing_new(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generations = [await begin(database, runner, alice, LONG) for _ in range(3)]
+    await runner.drain()
+    for generation in generations:
+        assert await ended(runner, generation) == "generation.interrupted"
+        message, row = await answer_of(database, alice, generation)
+        assert message.status is row.state is State.INTERRUPTED
+    with pytest.raises(Draining):
+        await begin(database, runner, alice, "hello")
+
+
+async def test_a_checkpoint_never_reopens_what_has_ended(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, LONG)
+    log = runner.find_log(generation.id)
+    assert log is not None
+    await log.changed()
+    async with database.writing() as db:
+        await finish_generation(db, generation.id, State.INTERRUPTED, datetime.now(UTC))
+    await runner._checkpoint_all()
+    _, row = await answer_of(database, alice, generation)
+    assert row.state is State.INTERRUPTED
+
+
+async def test_a_session_is_answered_once_at_a_time(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    async with database.writing() as db:
+        session = await create_session(db, alice, None, None, datetime.now(UTC))
+
+    async def attempt() -> bool:
+        try:
+            async with database.writing() as db:
+                await send(db, alice, NewMessage(session.id, LONG), None, runner)
+        except GenerationRunning:
+            return False
+        return True
+
+    assert sorted(await asyncio.gather(*(attempt() for _ in range(6)))) == [False] * 5 + [True]
+
+
+async def test_what_a_dead_process_left_is_interrupted_at_start(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, LONG)
+    log = runner.find_log(generation.id)
+    assert log is not None
+    await log.changed()
+    await runner._checkpoint_all()
+    successor = make_runner(database)
+    assert await successor.recover(everything=True) == 1
+    message, row = await answer_of(database, alice, generation)
+    assert message.status is row.state is State.INTERRUPTED
+    assert message.content
+
+
+async def test_recovery_leaves_the_living_alone(database: Database, runner: GenerationRunner, alice: OwnerId) -> None:
+    await begin(database, runner, alice, LONG)
+    assert await runner.recover(everything=True) == 0
+    assert await make_runner(database).recover(everything=False) == 0
+
+
+async def test_recovery_finds_a_heartbeat_that_is_too_old(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, LONG)
+    later = make_runner(database)
+    later._now = lambda: datetime.now(UTC) + timedelta(minutes=1)
+    assert await later.recover(everything=False) == 1
+    assert (await answer_of(database, alice, generation))[1].state is State.INTERRUPTED
+
+
+async def test_a_database_that_is_away_does_not_keep_followers_waiting(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, "count to 5 [[delay 20ms]]")
+    async with database.writing() as db:
+        await db.connection.exec_driver_sql("ALTER TABLE generations RENAME TO elsewhere")
+    assert await ended(runner, generation) == "generation.completed"
+    async with database.writing() as db:
+        await db.connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO generations")
+
+
+async def test_nothing_unstorable_reaches_the_database(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, "[[fault nul]] hello")
+    assert await ended(runner, generation) == "generation.completed"
+    message, _ = await answer_of(database, alice, generation)
+    assert "\0" not in message.content
