@@ -207,6 +207,8 @@ def clean_name(name: str) -> str:
     cleaned = unicodedata.normalize("NFC", name).strip()
     if len(cleaned) > _MAX_NAME:
         raise InvalidName(f"Use at most {_MAX_NAME} characters for the name.")
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in "\u202a\u202b\u202d\u202e" for char in cleaned):
+    if any(
+        unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in "\u202a\u202b\u202d\u202e" for char in cleaned
+    ):
         raise InvalidName("The name contains characters that cannot be shown.")
     return cleaned

@@ -221,9 +221,7 @@ class Logins:
 
     async def end_all(self, principal: Principal) -> None:
         """End every login of the caller, this one too."""
-        changed = await self._store.change_user(
-            principal.user_id, UserChange(ending=self.ending(EndReason.LOGOUT_ALL))
-        )
+        changed = await self._store.change_user(principal.user_id, UserChange(ending=self.ending(EndReason.LOGOUT_ALL)))
         if changed is not None:
             self._revoked.add(changed[1])
 

@@ -88,7 +88,9 @@ def _is_guessable(text: str, known: frozenset[str] | set[str]) -> bool:
     if core == text:
         return False
     before, _, after = text.partition(core) if core else ("", "", text)
-    return (core in known or _unit_of(core) in known) and all(len(pad) <= 4 or _is_trivial(pad) for pad in (before, after))
+    return (core in known or _unit_of(core) in known) and all(
+        len(pad) <= 4 or _is_trivial(pad) for pad in (before, after)
+    )
 
 
 def _is_trivial(text: str) -> bool:

@@ -104,7 +104,9 @@ class RotationRules:
     idle: timedelta
     remember: timedelta
 
-    def decide(self, login: Login, presented: RefreshToken, *, now: datetime, nonce: str, revocation_id: str) -> Rotation:
+    def decide(
+        self, login: Login, presented: RefreshToken, *, now: datetime, nonce: str, revocation_id: str
+    ) -> Rotation:
         """What a presented token, whose seal is good, does to its login.
 
         Args:
@@ -147,4 +149,3 @@ class RotationRules:
 def _count_use(login: Login, token_hash: str) -> Login:
     recent = [replace(a, uses=a.uses + 1) if a.token_hash == token_hash else a for a in login.recent]
     return replace(login, recent=tuple(recent))
-

@@ -26,7 +26,9 @@ if importlib.util.find_spec("testbed") is None:
     def postgres_url() -> str:
         url = os.environ.get("AUTHKEEP_TEST_POSTGRES_URL")
         if url is None:
-            pytest.skip("no PostgreSQL: set AUTHKEEP_TEST_POSTGRES_URL to postgresql+asyncpg://... of an empty database")
+            pytest.skip(
+                "no PostgreSQL: set AUTHKEEP_TEST_POSTGRES_URL to postgresql+asyncpg://... of an empty database"
+            )
         return url
 
     @pytest.fixture

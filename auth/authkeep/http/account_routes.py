@@ -31,9 +31,7 @@ async def register(auth: CurrentAuth, registration: Registration) -> UserOut:
 @router.get("/registration", dependencies=[Depends(public)])
 async def registration_state(auth: CurrentAuth) -> RegistrationOut:
     state = await auth.accounts.registration_state()
-    return RegistrationOut(
-        open=state.open, first_user=state.first_user, setup_code_required=state.setup_code_required
-    )
+    return RegistrationOut(open=state.open, first_user=state.first_user, setup_code_required=state.setup_code_required)
 
 
 @router.get("/me")

@@ -1,7 +1,9 @@
 """The browser transport of refresh tokens: a cookie that no script can read and no other site can use."""
 
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -46,6 +48,15 @@ def _cookie_name(request: Request) -> str:
 def _is_secure(request: Request) -> bool:
     identity = identity_of(request.scope)
     return identity.auth.settings.secure_cookies or identity.is_https
+
+
+Transport = Annotated[Literal["json", "cookie"], Query()]
+
+
+async def same_origin_for_cookies(request: Request, transport: Transport = "json") -> None:
+    """The dependency of every route that sets or reads the cookie; see `require_same_origin`."""
+    if transport == "cookie":
+        require_same_origin(request)
 
 
 def require_same_origin(request: Request) -> None:

@@ -1,14 +1,15 @@
 """Sign in, stay signed in, sign out, and the list of devices."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from authkeep.errors import InvalidInput, InvalidRefreshToken, LoginNotFound
 from authkeep.http.cookies import (
+    Transport,
     clear_refresh_cookie,
     read_refresh_cookie,
-    require_same_origin,
+    same_origin_for_cookies,
     set_refresh_cookie,
 )
 from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal, throttled
@@ -18,7 +19,6 @@ from authkeep.http.schemas import Credentials, LoginOut, LoginsPage, RefreshRequ
 from authkeep.logins import SignedIn
 from authkeep.store import EndReason
 
-Transport = Annotated[Literal["json", "cookie"], Query()]
 
 router = APIRouter(route_class=ProblemRoute, tags=["auth"], max_body_size=MAX_BODY)
 
@@ -32,7 +32,7 @@ def _hand_over(request: Request, response: Response, signed_in: SignedIn, transp
 @router.post(
     "/login",
     response_model_exclude_unset=True,
-    dependencies=[Depends(public), Depends(throttled("login", by_address=True))],
+    dependencies=[Depends(public), Depends(throttled("login", by_address=True)), Depends(same_origin_for_cookies)],
 )
 async def login(
     request: Request,
@@ -42,8 +42,6 @@ async def login(
     credentials: Credentials,
     transport: Transport = "json",
 ) -> TokensOut:
-    if transport == "cookie":
-        require_same_origin(request)
     signed_in = await auth.logins.sign_in(credentials.email, credentials.password, device)
     return _hand_over(request, response, signed_in, transport)
 
@@ -51,7 +49,7 @@ async def login(
 @router.post(
     "/refresh",
     response_model_exclude_unset=True,
-    dependencies=[Depends(public), Depends(throttled("refresh", by_address=True))],
+    dependencies=[Depends(public), Depends(throttled("refresh", by_address=True)), Depends(same_origin_for_cookies)],
 )
 async def refresh(
     request: Request,
@@ -62,14 +60,13 @@ async def refresh(
     transport: Transport = "json",
 ) -> TokensOut:
     if transport == "cookie":
-        require_same_origin(request)
         token = read_refresh_cookie(request)
         if token is None:
             raise InvalidRefreshToken
-    elif presented is not None:
-        token = presented.refresh_token
     else:
-        raise InvalidInput(field="refresh_token")
+        token = presented.refresh_token if presented else None
+        if token is None:
+            raise InvalidInput("Send the refresh token, or use ?transport=cookie.", field="refresh_token")
     return _hand_over(request, response, await auth.logins.refresh(token, device), transport)
 
 

@@ -6,9 +6,9 @@ A policy is declared by depending on it, so what a route says and what it does c
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -112,6 +112,7 @@ def guarded(policy: Policy) -> Callable[[Endpoint], Endpoint]:
     return decorate
 
 
-def strictest(policies: list[Any]) -> Policy | None:
-    declared = [policy for policy in policies if isinstance(policy, Policy)]
+def strictest(calls: Iterable[object]) -> Policy | None:
+    """The policy that decides, among everything a route depends on; None when there is none."""
+    declared = [policy for policy in calls if isinstance(policy, Policy)]
     return max(declared, key=lambda policy: policy.strictness, default=None)

@@ -57,9 +57,7 @@ async def render_auth_error(request: Request, error: Exception) -> Response:
     identity = request.scope.get(SCOPE_KEY)
     limits = identity.limit_headers() if isinstance(identity, RequestIdentity) else {}
     headers = {**limits, **NO_STORE, **error.headers}
-    return problem_response(
-        request, error.status, error.code, error.detail, headers=headers, errors=error.errors
-    )
+    return problem_response(request, error.status, error.code, error.detail, headers=headers, errors=error.errors)
 
 
 class ProblemRoute(APIRoute):

@@ -15,6 +15,9 @@ from starlette.routing import BaseRoute
 from authkeep.http.policies import ENDPOINT_ATTRIBUTE, Policy, RoutePolicy, public, strictest
 
 
+Mounted = Any  # FastAPI, Starlette, a router, or anything else that speaks ASGI
+
+
 class UndeclaredRoute(RuntimeError):
     """An application that must not start: somebody forgot to say who may call a route."""
 
@@ -46,14 +49,10 @@ def declared_routes(app: FastAPI, *, declare: Mapping[str, Policy] | None = None
     return list(_walk(app, "", known))
 
 
-def _walk(app: Any, prefix: str, known: Mapping[str, Policy]) -> Iterator[RoutePolicy]:
-    router = getattr(app, "router", app)
+def _walk(app: Mounted, prefix: str, known: Mapping[str, Policy]) -> Iterator[RoutePolicy]:
     for context in iter_route_contexts(app.routes):
         yield from _visit(context, prefix, known)
-    # Front-end routes are tried when no other route matches, and are listed nowhere else.
-    for route in _low_priority(router):
-        path = prefix + (getattr(route, "path", "") or "/")
-        yield RoutePolicy(path, frozenset(), known.get(path))
+    yield from _front_ends(getattr(app, "router", app), prefix, known)
 
 
 def _visit(context: RouteContext, prefix: str, known: Mapping[str, Policy]) -> Iterator[RoutePolicy]:
@@ -67,24 +66,28 @@ def _visit(context: RouteContext, prefix: str, known: Mapping[str, Policy]) -> I
     yield RoutePolicy(shown, frozenset(context.methods or ()) - {"HEAD"}, declared)
 
 
-def _mounted_app(route: BaseRoute) -> Any | None:
+def _mounted_app(route: BaseRoute) -> Mounted | None:
     """What is mounted, without the middleware that a Mount may have put around it."""
     return getattr(route, "_base_app", None) or (None if hasattr(route, "endpoint") else getattr(route, "app", None))
 
 
 def _policies_of(context: RouteContext) -> Iterable[Any]:
-    dependant: Dependant | None = getattr(context, "dependant", None)
-    if dependant is not None:
-        yield from _calls_of(dependant)
+    yield from _calls_of(getattr(context, "dependant", None))
     yield getattr(context.endpoint, ENDPOINT_ATTRIBUTE, None)
 
 
-def _calls_of(dependant: Dependant) -> Iterator[Any]:
-    for dependency in dependant.dependencies:
+def _calls_of(dependant: Dependant | None) -> Iterator[Any]:
+    for dependency in dependant.dependencies if dependant else ():
         yield dependency.call
         yield from _calls_of(dependency)
 
 
-def _low_priority(router: Any) -> Iterable[BaseRoute]:
-    iterate = getattr(router, "_iter_low_priority_routes", None)
-    return iterate() if iterate is not None else ()
+def _front_ends(router: object, prefix: str, known: Mapping[str, Policy]) -> Iterator[RoutePolicy]:
+    """What `app.frontend()` serves: tried when no other route matches, and listed nowhere else."""
+    for item in getattr(router, "_iter_low_priority_routes", tuple)():
+        group = getattr(item, "original_route", item)
+        base = prefix + getattr(item, "frontend_prefix", "")
+        declared = strictest(_calls_of(getattr(item, "dependant", None)))
+        for route in getattr(group, "routes", [group]):
+            path = base + (getattr(route, "path", None) or "/")
+            yield RoutePolicy(path, frozenset({"GET"}), declared or known.get(path))

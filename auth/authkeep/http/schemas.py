@@ -37,7 +37,7 @@ class Credentials(BaseModel):
 
 
 class RefreshRequest(BaseModel):
-    refresh_token: Secret
+    refresh_token: Annotated[Text | None, Field(repr=False)] = None
 
 
 class ProfileChange(BaseModel):

@@ -170,9 +170,7 @@ class SqlStore:
         return current is not None and epoch >= current
 
     async def purge(self, now: datetime) -> None:
-        gone = or_(
-            logins.c.expires_at <= now, logins.c.idle_expires_at <= now, logins.c.ended_at <= now - _KEEP_ENDED
-        )
+        gone = or_(logins.c.expires_at <= now, logins.c.idle_expires_at <= now, logins.c.ended_at <= now - _KEEP_ENDED)
         async with self._engine.begin() as db:
             await db.execute(delete(revocations).where(revocations.c.expires_at <= now))
             await db.execute(delete(logins).where(gone))

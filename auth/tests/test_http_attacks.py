@@ -1,0 +1,298 @@
+"""Attacks on the routes. Each test is named after one."""
+
+import asyncio
+import json
+import threading
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from authkeep import Auth, Limit, Role, Throttle
+from authkeep.testing import FrozenClock, MemoryStore, signed_in
+from authkeep.throttle import MemoryCounters
+
+ALICE = {"email": "alice@example.com", "password": "seven purple kettles sing"}
+
+
+@pytest.fixture
+async def alice(client: httpx.AsyncClient) -> Any:
+    return (await client.post("/auth/register", json=ALICE)).json()
+
+
+@pytest.fixture
+async def admin(auth: Auth) -> None:
+    """Somebody else was first."""
+    await signed_in(auth, "admin@example.com", role=Role.ADMIN)
+
+
+# -- mass assignment -------------------------------------------------------------------------------------------------
+
+EXTRAS = {"role": "admin", "is_admin": True, "id": "0", "user_id": "0", "disabled": False, "epoch": 9, "scopes": ["*"]}
+
+
+@pytest.mark.usefixtures("admin")
+async def test_mass_assignment_on_register(client: httpx.AsyncClient) -> None:
+    user = (await client.post("/auth/register", json=ALICE | EXTRAS)).json()
+    assert user["role"] == "user"
+    assert user["id"] != "0"
+
+
+@pytest.mark.usefixtures("admin")
+async def test_mass_assignment_on_profile(client: httpx.AsyncClient, auth: Auth) -> None:
+    alice = await signed_in(auth, "alice@example.com")
+    answer = await client.patch(
+        "/auth/me", headers=alice.headers, json=EXTRAS | {"name": "A", "email": "admin@x.org", "password": "p" * 20}
+    )
+    assert (answer.json()["role"], answer.json()["id"]) == ("user", alice.user.id)
+    assert answer.json()["email"] == "alice@example.com"
+
+
+# -- enumeration -----------------------------------------------------------------------------------------------------
+
+
+async def test_enumeration_by_login(client: httpx.AsyncClient, auth: Auth, alice: Any) -> None:
+    """Unknown, wrong password, disabled, impossible address: one status, one body, one set of headers."""
+    disabled = (await client.post("/auth/register", json=ALICE | {"email": "d@example.com"})).json()
+    await auth.accounts.set_disabled(disabled["id"], True)
+    attempts = [
+        {"email": "nobody@example.com", "password": "x"},
+        {"email": ALICE["email"], "password": "wrong"},
+        {"email": ALICE["email"], "password": ""},
+        {"email": "d@example.com", "password": ALICE["password"]},
+        {"email": "d@example.com", "password": "wrong"},
+        {"email": "not an address", "password": "x"},
+        {"email": ALICE["email"], "password": "x" * 2000},
+    ]
+    answers = [await client.post("/auth/login", json=attempt) for attempt in attempts]
+    assert {(answer.status_code, answer.text) for answer in answers} == {(401, answers[0].text)}
+    headers = [{k: v for k, v in answer.headers.items() if not k.startswith("ratelimit")} for answer in answers]
+    assert all(one == headers[0] for one in headers)
+
+
+@pytest.mark.parametrize("email", ["nobody@example.com", "alice@example.com", "disabled@example.com", "no address"])
+async def test_enumeration_by_cost(
+    auth: Auth, client: httpx.AsyncClient, alice: Any, email: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each kind of failure is worth exactly one verification against one hash of today's parameters."""
+    disabled = await signed_in(auth, "disabled@example.com")
+    await auth.accounts.set_disabled(disabled.user.id, True)
+    hashes: list[str] = []
+    verify = auth.passwords._matches
+    monkeypatch.setattr(auth.passwords, "_matches", lambda known, text: hashes.append(known) or verify(known, text))
+    await client.post("/auth/login", json={"email": email, "password": "wrong"})
+    (used,) = hashes
+    assert not auth.passwords.needs_rehash(used)
+
+
+# -- what is one and the same mailbox --------------------------------------------------------------------------------
+
+SAME_MAILBOX = [
+    "ALICE@example.com", "alice@EXAMPLE.COM", "  alice@example.com\t", "ａｌｉｃｅ@example.com", "alice@ｅxample.com",
+    "alice@example。com", "\u00a0alice@example.com",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", SAME_MAILBOX)
+async def test_a_second_account_for_one_mailbox(client: httpx.AsyncClient, alice: Any, variant: str) -> None:
+    again = await client.post("/auth/register", json=ALICE | {"email": variant})
+    assert (again.status_code, again.json()["code"]) == (409, "email_taken")
+    login = await client.post("/auth/login", json=ALICE | {"email": variant})
+    assert login.json()["user"]["id"] == alice["id"]
+
+
+# -- passwords -------------------------------------------------------------------------------------------------------
+
+
+async def test_truncation_at_72_bytes(client: httpx.AsyncClient) -> None:
+    long = "kettle-" * 12
+    await client.post("/auth/register", json=ALICE | {"password": long + "right"})
+    assert (await client.post("/auth/login", json=ALICE | {"password": long + "wrong"})).status_code == 401
+    assert (await client.post("/auth/login", json=ALICE | {"password": long + "right"})).status_code == 200
+
+
+async def test_a_nul_does_not_end_a_password(client: httpx.AsyncClient) -> None:
+    await client.post("/auth/register", json=ALICE | {"password": "seven purple kettles\x00sing"})
+    assert (await client.post("/auth/login", json=ALICE | {"password": "seven purple kettles"})).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])
+async def test_a_password_of_one_megabyte(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.post(path, json=ALICE | {"password": "x" * 1_000_000})
+    assert (answer.status_code, answer.json()["code"]) == (413, "request_too_large")
+
+
+async def test_an_endless_body_that_lies_about_its_length(client: httpx.AsyncClient) -> None:
+    async def chunks() -> Any:
+        for _ in range(100):
+            yield b"x" * 10_000
+
+    answer = await client.post("/auth/login", content=chunks(), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_refusal_does_not_repeat_the_password(client: httpx.AsyncClient) -> None:
+    for body in ({"password": "hunter2hunter2"}, {"email": 7, "password": "hunter2hunter2"}, ["hunter2hunter2"]):
+        assert "hunter2" not in (await client.post("/auth/login", json=body)).text
+
+
+async def test_a_flood_of_logins_is_bounded(
+    memory_store: MemoryStore, clock: FrozenClock, settings: Any, keys: Any, lenient: Throttle, browse: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Beyond the queue everybody gets 503 with Retry-After at once; those in it are served."""
+    small = replace(settings, hashing_threads=1, hashing_queue=4)
+    auth = Auth(small, memory_store, keys, clock=clock, throttle=lenient)
+    gate = threading.Event()
+    async with auth.running(), browse(auth) as client:
+        monkeypatch.setattr(auth.passwords, "_matches", lambda *_: gate.wait())
+        attempts = {asyncio.create_task(client.post("/auth/login", json=ALICE)) for _ in range(50)}
+        refused: list[httpx.Response] = []
+        while len(refused) < 45:
+            done, attempts = await asyncio.wait(attempts, return_when=asyncio.FIRST_COMPLETED)
+            refused += [task.result() for task in done]
+        gate.set()
+        served = await asyncio.gather(*attempts)
+    assert {answer.status_code for answer in refused} == {503}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert [answer.status_code for answer in served] == [401] * 5
+
+
+# -- limits and the client's address ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limited(memory_store: MemoryStore, clock: FrozenClock, settings: Any, keys: Any, make: Any) -> Auth:
+    throttle = Throttle(MemoryCounters(clock), {"login": Limit.parse("2/minute")})
+    auth: Auth = make(memory_store, clock, settings, keys, throttle=throttle)
+    return auth
+
+
+async def statuses(client: httpx.AsyncClient, *forwarded: str, **headers: str) -> list[int]:
+    return [
+        (await client.post("/auth/login", json=ALICE, headers={"X-Forwarded-For": address, **headers})).status_code
+        for address in forwarded
+    ]
+
+
+async def test_failures_count_and_say_when_to_come_back(limited: Auth, browse: Any, clock: FrozenClock) -> None:
+    async with limited.running(), browse(limited) as client:
+        first = await client.post("/auth/login", json=ALICE)
+        assert first.headers["ratelimit-policy"] == '"login";q=2;w=60'
+        assert first.headers["ratelimit"] == '"login";r=1;t=30'
+        await client.post("/auth/login", json=ALICE)
+        refused = await client.post("/auth/login", json=ALICE)
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+        assert refused.headers["retry-after"] == "30"
+        assert refused.headers["ratelimit"] == '"login";r=0;t=30'
+
+
+async def test_x_forwarded_for_from_a_stranger_does_not_count(limited: Auth, browse: Any) -> None:
+    async with limited.running(), browse(limited, peer="198.51.100.7") as client:
+        assert await statuses(client, "203.0.113.1", "203.0.113.2", "203.0.113.3") == [401, 401, 429]
+
+
+async def test_loopback_alone_is_not_trusted(limited: Auth, browse: Any) -> None:
+    async with limited.running(), browse(limited, peer="127.0.0.1") as client:
+        assert await statuses(client, "203.0.113.1", "203.0.113.2", "203.0.113.3") == [401, 401, 429]
+
+
+async def test_x_forwarded_for_that_the_client_wrote_in_front_of_the_proxy(limited: Auth, browse: Any) -> None:
+    async with limited.running(), browse(limited, peer="10.1.2.3") as client:
+        spoofed = [f"203.0.113.{n}, 198.51.100.7" for n in range(3)]
+        assert await statuses(client, *spoofed) == [401, 401, 429]
+        assert await statuses(client, "203.0.113.9") == [401]
+
+
+async def test_a_peer_that_proves_itself_speaks_for_others(limited: Auth, browse: Any, forwarding_key: str) -> None:
+    name = limited.settings.trusted_proxies.forwarding_header
+    async with limited.running(), browse(limited, peer="127.0.0.1") as client:
+        addresses = ["203.0.113.1", "203.0.113.2", "203.0.113.3"]
+        assert await statuses(client, *addresses, **{name: forwarding_key}) == [401, 401, 401]
+        assert await statuses(client, *addresses, **{name: "k" * 31 + "x"}) == [401, 401, 429]
+
+
+async def test_hopping_through_an_ipv6_64(limited: Auth, browse: Any) -> None:
+    async with limited.running(), browse(limited, peer="10.1.2.3") as client:
+        assert await statuses(client, "2001:db8::1", "2001:db8::2:2", "[2001:db8::3]:443") == [401, 401, 429]
+        assert await statuses(client, "2001:db8:0:1::1") == [401]
+
+
+async def test_ipv4_mapped_is_the_same_address(limited: Auth, browse: Any) -> None:
+    async with limited.running(), browse(limited, peer="10.1.2.3") as client:
+        assert await statuses(client, "203.0.113.1", "::ffff:203.0.113.1", "::ffff:cb00:7101") == [401, 401, 429]
+
+
+# -- anything at all -------------------------------------------------------------------------------------------------
+
+METACHARACTERS = [
+    "' OR '1'='1",
+    "'; DROP TABLE authkeep_users; --",
+    '" OR ""="',
+    "%00",
+    "\\x00",
+    "${jndi:ldap://x}",
+    "{{7*7}}",
+]
+
+
+@pytest.mark.parametrize("text", METACHARACTERS)
+@pytest.mark.parametrize("header", ["Authorization", "Cookie", "X-Forwarded-For", "User-Agent", "X-API-Key", "Origin"])
+async def test_sql_metacharacters_in_headers(client_on: httpx.AsyncClient, header: str, text: str) -> None:
+    value = {"Authorization": f"Bearer {text}", "Cookie": f"authkeep_refresh={text}"}.get(header, text)
+    assert (await client_on.get("/auth/me", headers={header: value})).status_code == 401
+    refresh = await client_on.post("/auth/refresh?transport=cookie", headers={header: value})
+    assert refresh.status_code in (401, 403)
+    registered = await client_on.post("/auth/register", json=ALICE, headers={header: value})
+    assert registered.status_code == 201
+    login = await client_on.post("/auth/login", json=ALICE, headers={header: value})
+    assert login.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"null", b"[]", b"7", b'"x"', b"\xff", b'{"email": null}', b'{"email": "\\ud800", "password": "\\ud800"}',
+     b'{"email": {"$gt": ""}, "password": {"$gt": ""}}', b"[" * 30_000, b'{"email": "a@b.c\\u0000", "password": "\\u0000"}'],
+    ids=lambda body: repr(body[:30]),
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["register", "login", "refresh", "password", "me"])
+async def test_malformed_json(client: httpx.AsyncClient, auth: Auth, path: str, body: bytes) -> None:
+    user = await signed_in(auth)
+    headers = {"Content-Type": "application/json", **user.headers}
+    answer = await client.request("PATCH" if path == "me" else "POST", f"/auth/{path}", content=body, headers=headers)
+    assert answer.status_code in (400, 401, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert json.loads(answer.text)["code"]
+
+
+@pytest.mark.parametrize("sid", ["x", "%00", "..%2f..", "0" * 5000, "01a204c0-c304-7228-be21-c73b8952aa31"])
+async def test_a_login_that_is_not_there(client_on: httpx.AsyncClient, auth_on: Auth, sid: str) -> None:
+    user = await signed_in(auth_on)
+    assert (await client_on.delete(f"/auth/logins/{sid}", headers=user.headers)).status_code == 404
+    assert (await client_on.get(f"/auth/logins?cursor={sid}", headers=user.headers)).status_code in (200, 422)
+
+
+async def test_two_authorization_headers(client: httpx.AsyncClient, auth: Auth) -> None:
+    user = await signed_in(auth)
+    twice = [("Authorization", f"Bearer {user.access_token}")] * 2
+    assert (await client.get("/auth/me", headers=twice)).status_code == 401
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Token", "bearer:", ""])
+async def test_another_scheme(client: httpx.AsyncClient, auth: Auth, scheme: str) -> None:
+    user = await signed_in(auth)
+    assert (await client.get("/auth/me", headers={"Authorization": f"{scheme} {user.access_token}"})).status_code == 401
+
+
+async def test_a_token_in_the_query_is_ignored(client: httpx.AsyncClient, auth: Auth) -> None:
+    user = await signed_in(auth)
+    assert (await client.get(f"/auth/me?access_token={user.access_token}")).status_code == 401
+
+
+async def test_text_that_breaks_lists_or_databases_is_no_name(client: httpx.AsyncClient, auth: Auth) -> None:
+    user = await signed_in(auth)
+    for name in ("a\x00b", "a\nb", "a\u202eb", "x" * 101):
+        answer = await client.patch("/auth/me", headers=user.headers, json={"name": name})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_name")
