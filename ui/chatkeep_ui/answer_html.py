@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from pygments import highlight
@@ -22,6 +23,7 @@ from pygments.util import ClassNotFound
 _LINK_SCHEMES: Final = frozenset({"http", "https", "mailto"})
 # Colouring is a nicety, and some lexers are slow on odd input: what is longer stays plain.
 _LONGEST_COLOURED: Final = 20_000
+HIGHEST_HEADING: Final = 2
 
 
 def answer_html(markdown: str) -> str:
@@ -79,17 +81,19 @@ class AnswerRenderer(RendererHTML):
         """End of the scrolling box."""
         return "</table></div>"
 
-    def heading_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """An answer's headings stand below those of the page."""
-        return f"<h{_level(tokens[index])}>"
 
-    def heading_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """Match `heading_open`."""
-        return f"</h{_level(tokens[index])}>\n"
-
-
-def _level(token: Token) -> int:
-    return min(6, int(token.tag[1]) + 2)
+def level_headings(state: StateCore) -> None:
+    """A rule of the parser: an answer's headings begin below the page's own and never skip a level."""
+    headings = [token for token in state.tokens if token.type == "heading_open"]
+    written = [int(token.tag[1]) for token in headings]
+    level = HIGHEST_HEADING - 1
+    levels: list[int] = []
+    for rank in written:
+        level = min(level + 1, HIGHEST_HEADING + rank - min(written), 6)
+        levels.append(level)
+    closing = [token for token in state.tokens if token.type == "heading_close"]
+    for opened, closed, wanted in zip(headings, closing, levels, strict=True):
+        opened.tag = closed.tag = f"h{wanted}"
 
 
 def _code_block(code: str, language: str) -> str:
@@ -113,6 +117,7 @@ def _coloured(code: str, language: str) -> str:
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=AnswerRenderer)
     parser.enable(["table", "strikethrough"])
+    parser.core.ruler.push("level_headings", level_headings)
     parser.validateLink = safe_link  # type: ignore[method-assign]  # the documented way to set it
     return parser
 

@@ -61,7 +61,17 @@ new MutationObserver(() => {
   if (main && main !== watched) { watched = main; watchScroll(main); }
   if (main) stayAtEnd(main);
   answerRenewal();
+  nameMenus();
 }).observe(document.documentElement, { childList: true, subtree: true });
+
+// Streamlit draws menus outside every landmark; a screen reader would not know where it is.
+function nameMenus() {
+  const menus = document.getElementById("stFloatingOverlayPortal");
+  if (menus && !menus.hasAttribute("role")) {
+    menus.setAttribute("role", "region");
+    menus.setAttribute("aria-label", "Menus");
+  }
+}
 
 document.addEventListener("click", (event) => {
   const copy = event.target.closest?.("[data-ck-copy]");
