@@ -5,7 +5,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 SOURCES := auth/authkeep server/chatkeep ui/chatkeep_ui
-TESTS := testbed docs/generate.py tests $(wildcard auth/tests auth/examples server/tests ui/tests bench) conftest.py
+TESTS := testbed docs/generate.py tests $(wildcard auth/tests auth/examples server/tests ui/tests) \
+	$(if $(wildcard bench/*.py),bench) conftest.py
 # Extra arguments: `make test ARGS="-k resume -x"`, `make run ARGS="--port 9000"`.
 ARGS ?=
 

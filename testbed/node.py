@@ -79,5 +79,6 @@ def _install(binary: Path, npm: Path, directory: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise Unavailable(f"npm cannot install the JavaScript clients: {done.stderr.strip()[-500:]}")
+        why = " ".join(done.stderr.split())[-300:]
+        raise Unavailable(f"npm cannot install the JavaScript clients: {why}")
     (directory / ".complete").touch()
