@@ -1,9 +1,10 @@
 """The composition root: the only place that knows every part, and chooses the adapters."""
 
+import asyncio
 import importlib.util
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -48,6 +49,7 @@ class Parts:
 
     database: Database
     auth: identity.Auth
+    close_counters: Callable[[], Awaitable[None]]
     chat_model: ChatModel
     chat: ChatServices
 
@@ -91,13 +93,17 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(parts.database.aclose)
+            stack.push_async_callback(parts.close_counters)
             stack.push_async_callback(parts.chat_model.aclose)
             await stack.enter_async_context(parts.auth.running())
             await parts.chat.runner.open()
             stack.push_async_callback(parts.chat.runner.aclose)
             if page is not None:
                 await stack.enter_async_context(page.lifespan())
+            # The built-in model begins to load now, and not with the first question.
+            warming = asyncio.create_task(parts.chat.catalogue.offer())
             yield
+            warming.cancel()
 
     # The framework's own documentation pages load their scripts from elsewhere; /openapi.json is for any viewer.
     app = FastAPI(title="chatkeep", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -121,13 +127,14 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
 def _make_parts(settings: Settings, forwarding_key: str) -> Parts:
     database = Database(settings.effective_database_url)
     try:
-        auth = identity.make_auth(settings, database, forwarding_key)
+        counters, close_counters = identity.make_counters(settings)
+        auth = identity.make_auth(settings, database, counters, forwarding_key)
     except ValueError as error:
         raise ServerUnusable(str(error)) from None
     chat_model = _make_chat_model(settings)
     catalogue = ModelCatalogue(chat_model, monotonic)
     runner = GenerationRunner(database, chat_model, catalogue, settings.llm_context_tokens)
-    return Parts(database, auth, chat_model, ChatServices(database, catalogue, runner))
+    return Parts(database, auth, close_counters, chat_model, ChatServices(database, catalogue, runner))
 
 
 def _make_chat_model(settings: Settings) -> ChatModel:

@@ -1,6 +1,7 @@
 """The one door to authkeep: who calls, and whose data that is."""
 
 import base64
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Annotated, NewType
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from authkeep import (
     Auth,
     AuthError,
     AuthSettings,
+    Counters,
     Limit,
     MemoryCounters,
     Principal,
@@ -28,12 +30,14 @@ from chatkeep.settings import Settings
 __all__ = [
     "AUTH_MIGRATIONS",
     "Auth",
+    "Counters",
     "CurrentOwner",
     "OwnerId",
     "auth_metadata",
     "create_admin",
     "identity_of",
     "make_auth",
+    "make_counters",
     "mount",
     "owner_of",
     "public",
@@ -47,6 +51,8 @@ OwnerId = NewType("OwnerId", str)
 
 # The page calls the API from within the server, and says with this header that it may name the browser's address.
 FORWARDING_HEADER = "X-Chatkeep-Forwarding-Key"
+# A limit is not worth waiting for: beyond this the process counts for itself.
+_VALKEY_TIMEOUT_SECONDS = 0.25
 
 
 def owner_of(principal: Principal) -> OwnerId:
@@ -62,7 +68,9 @@ CurrentOwner = Annotated[OwnerId, Depends(_current_owner)]
 """For routes of signed-in users: 401 for everybody else."""
 
 
-def make_auth(settings: Settings, database: Database, forwarding_key: str | None = None) -> Auth:
+def make_auth(
+    settings: Settings, database: Database, counters: Counters | None = None, forwarding_key: str | None = None
+) -> Auth:
     """authkeep, as these settings want it. Creates the signing keys at the first start.
 
     Raises:
@@ -83,7 +91,7 @@ def make_auth(settings: Settings, database: Database, forwarding_key: str | None
         ),
         SqlStore(database.engine),
         keys,
-        throttle=Throttle(_counters(settings), {"send": Limit.parse(settings.limit_send)}),
+        throttle=Throttle(counters or MemoryCounters(), {"send": Limit.parse(settings.limit_send)}),
         setup_code=_setup_code(keys) if needs_setup_code(settings) else None,
     )
 
@@ -141,8 +149,27 @@ def _signing_keys(settings: Settings) -> SigningKeys:
         raise ValueError(f"CHATKEEP_SECRET_KEY_FILE: {error}") from None
 
 
-def _counters(settings: Settings) -> MemoryCounters:
-    return MemoryCounters()
+def make_counters(settings: Settings) -> tuple[Counters, Callable[[], Awaitable[None]]]:
+    """Where limits are counted: in this process, or with CHATKEEP_VALKEY_URL across all of them; and how to close it.
+
+    Raises:
+        ValueError: the extra that speaks to Valkey is not installed.
+    """
+    if settings.valkey_url is None:
+        return MemoryCounters(), _nothing_to_close
+    try:
+        from valkey.asyncio import Valkey  # noqa: PLC0415
+
+        from authkeep.valkey import ValkeyCounters  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        raise ValueError("CHATKEEP_VALKEY_URL: install chatkeep[valkey] to use it") from None
+    seconds = _VALKEY_TIMEOUT_SECONDS
+    client = Valkey.from_url(settings.valkey_url, socket_timeout=seconds, socket_connect_timeout=seconds)
+    return ValkeyCounters(client, prefix="chatkeep:limit:"), client.aclose
+
+
+async def _nothing_to_close() -> None:
+    pass
 
 
 def _origins(settings: Settings) -> frozenset[str]:

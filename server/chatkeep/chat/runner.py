@@ -29,8 +29,6 @@ HEARTBEAT_SECONDS = 15.0
 KEEP_ENDED_LOG_SECONDS = 300.0
 STALE_AFTER = timedelta(seconds=30)
 MAX_CONTEXT_MESSAGES = 400
-# U+0000 has no place in PostgreSQL's text, and a lone surrogate none in UTF-8.
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(slots=True)
@@ -167,7 +165,7 @@ class GenerationRunner:
         async with aclosing(self._chat_model.stream(running.model, prompt)) as chunks:
             async for chunk in chunks:
                 if chunk.text:
-                    running.log.append_text(_storable(chunk.text))
+                    running.log.append_text(chunk.text)
                 running.usage = chunk.usage or running.usage
                 running.finish_reason = chunk.finish_reason or running.finish_reason
 
@@ -258,8 +256,3 @@ class GenerationRunner:
 
 def _usage_fields(usage: Usage | None) -> dict[str, int] | None:
     return {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens} if usage else None
-
-
-def _storable(text: str) -> str:
-    text = text.replace("\0", _REPLACEMENT)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
