@@ -19,7 +19,7 @@ MAX_LENGTH = 1024
 # What fingers do: walked forwards or backwards, any stretch of these is a guess, not a secret.
 _WALKS = (
     "abcdefghijklmnopqrstuvwxyz",
-    "01234567890",
+    "0123456789",
     "qwertyuiopasdfghjklzxcvbnm",
     "qwertzuiopasdfghjklyxcvbnm",
     "azertyuiopqsdfghjklmwxcvbn",
@@ -29,11 +29,14 @@ _WALKS = (
     "qwerty1234567890",
     "1234567890qwertyuiop",
 )
+_LOOKALIKES = str.maketrans("@4$50317!", "aassoelti")
 _MIN_WALK = 4
 _MAX_UNIT = 16
+_MAX_PAD = 4
 
 
 def normalize_password(password: str) -> str:
+    """The form that is hashed, and that length is counted in."""
     spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in password)
     return unicodedata.normalize("NFC", spaced)
 
@@ -56,13 +59,13 @@ def check_password(password: str, *, personal: Iterable[str] = ()) -> None:
         raise UnacceptablePassword(f"Use at most {MAX_LENGTH} characters (this one has {len(text)}).")
     if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
         raise UnacceptablePassword("This password contains half a character. Type it again.")
-    folded = _fold(text)
+    readings = (_fold(text), _fold(text.translate(_LOOKALIKES)))
     own = {part for value in personal for part in _parts_of(value)}
-    if _is_guessable(folded, own):
+    if any(_is_guessable(reading, own) for reading in readings):
         raise UnacceptablePassword(
             "This password is your own name or e-mail address, or this product's name. Use words nobody expects of you."
         )
-    if _is_guessable(folded, _common()) or _is_trivial(folded):
+    if any(_is_guessable(reading, _common()) or _is_trivial(reading) for reading in readings):
         raise UnacceptablePassword(
             "This password is on the list that attackers try first. Use four random words, or a password manager."
         )
@@ -81,16 +84,14 @@ def _parts_of(value: str) -> set[str]:
 
 
 def _is_guessable(text: str, known: frozenset[str] | set[str]) -> bool:
-    """The whole text is a known one, repeated, or padded with something trivial."""
-    if text in known or _unit_of(text) in known:
+    """The whole text is a known one, repeated, or padded with something trivial; or a repetition of such a thing."""
+    unit = _unit_of(text)
+    if text in known or unit in known:
         return True
     core = text.strip("0123456789")
-    if core == text:
-        return False
-    before, _, after = text.partition(core) if core else ("", "", text)
-    return (core in known or _unit_of(core) in known) and all(
-        len(pad) <= 4 or _is_trivial(pad) for pad in (before, after)
-    )
+    if core and core != text and (core in known or _unit_of(core) in known):
+        return all(len(pad) <= _MAX_PAD or _is_trivial(pad) for pad in text.split(core, 1))
+    return unit != text and _is_guessable(unit, known)
 
 
 def _is_trivial(text: str) -> bool:
