@@ -35,10 +35,11 @@ def _may_install() -> bool:
 def _apt_get(*arguments: str) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "--quiet", "--quiet", *arguments]
-    try:
-        subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=True)
-    except subprocess.CalledProcessError as failed:
-        raise Unavailable(f"no Chromium, and apt-get could not install one (exit status {failed.returncode})") from None
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise Unavailable(f"no Chromium, and apt-get could not install one: {' '.join(done.stderr.split())[-300:]}")
 
 
 _THINGS: dict[str, Callable[[], str]] = {
