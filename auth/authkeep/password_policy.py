@@ -59,7 +59,7 @@ def check_password(password: str, *, personal: Iterable[str] = ()) -> None:
         raise UnacceptablePassword(f"Use at most {MAX_LENGTH} characters (this one has {len(text)}).")
     if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
         raise UnacceptablePassword("This password contains half a character. Type it again.")
-    readings = (_fold(text), _fold(text.translate(_LOOKALIKES)))
+    readings = (_fold(text), _fold(_without_lookalikes(text)))
     own = {part for value in personal for part in _parts_of(value)}
     if any(_is_guessable(reading, own) for reading in readings):
         raise UnacceptablePassword(
@@ -75,6 +75,12 @@ def _fold(text: str) -> str:
     """Case, width and punctuation make no difference to a guesser."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(char for char in folded if char.isalnum()) or folded
+
+
+def _without_lookalikes(text: str) -> str:
+    """P@55w0rd as the word it stands for; digits at either end are padding, not letters."""
+    core = text.strip("0123456789")
+    return text.replace(core, core.translate(_LOOKALIKES), 1) if core else text
 
 
 def _parts_of(value: str) -> set[str]:
