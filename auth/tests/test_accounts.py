@@ -137,7 +137,9 @@ def test_what_is_not_an_address_is_refused(text: str) -> None:
         parse_email(text)
 
 
-@pytest.mark.parametrize("text", ["alice@example.com", "admin@localhost", "o'brien+tag@mail.example", "用户@例え.jp", "a@b.test"])
+@pytest.mark.parametrize(
+    "text", ["alice@example.com", "admin@localhost", "o'brien+tag@mail.example", "用户@例え.jp", "a@b.test"]
+)
 def test_addresses_of_every_kind_are_accepted(text: str) -> None:
     shown, key = parse_email(text)
     assert parse_email(shown)[1] == parse_email(key)[1] == key

@@ -29,7 +29,9 @@ def test_one_address_has_one_form(text: str, shown: str, limit_key: str) -> None
     assert (address.text, address.limit_key) == (shown, limit_key)
 
 
-@pytest.mark.parametrize("text", ["", "unknown", "localhost", "1.2.3", "0x7f.1", "127.1", "1.2.3.4.5", "::1::", "x" * 99, None])
+@pytest.mark.parametrize(
+    "text", ["", "unknown", "localhost", "1.2.3", "0x7f.1", "127.1", "1.2.3.4.5", "::1::", "x" * 99, None]
+)
 def test_what_is_not_an_address_is_none(text: str | None) -> None:
     assert parse_address(text) is None
 

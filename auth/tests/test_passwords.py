@@ -63,7 +63,9 @@ def test_length_is_counted_in_characters_after_normalisation() -> None:
         check_password("e\u0301" * 14)
 
 
-@pytest.mark.parametrize(("typed", "elsewhere"), [("caf\u00e9", "cafe\u0301"), ("a\u00a0b", "a b"), ("a\u3000b", "a b")])
+@pytest.mark.parametrize(
+    ("typed", "elsewhere"), [("caf\u00e9", "cafe\u0301"), ("a\u00a0b", "a b"), ("a\u3000b", "a b")]
+)
 def test_the_same_keys_on_another_system_are_the_same_password(typed: str, elsewhere: str) -> None:
     assert normalize_password(typed) == normalize_password(elsewhere)
 
@@ -134,7 +136,9 @@ async def test_without_running_the_pool_says_what_is_missing() -> None:
         await cheap_passwords().hash("x")
 
 
-async def test_a_hash_with_other_parameters_is_renewed_at_login(auth: Auth, memory_store: MemoryStore, password: str) -> None:
+async def test_a_hash_with_other_parameters_is_renewed_at_login(
+    auth: Auth, memory_store: MemoryStore, password: str
+) -> None:
     user = await auth.accounts.register("alice@example.com", password)
     legacy = Argon2(time_cost=2, memory_cost=16, parallelism=1).hash(password)
     from authkeep.store import UserChange

@@ -118,7 +118,9 @@ def test_limits_are_written_as_people_write_them(text: str, count: int, seconds:
     assert Limit.parse(text) == Limit(count, timedelta(seconds=seconds))
 
 
-@pytest.mark.parametrize("text", ["", "30", "30/", "/minute", "0/minute", "-1/minute", "30/week", "1e3/hour", "٣/minute"])
+@pytest.mark.parametrize(
+    "text", ["", "30", "30/", "/minute", "0/minute", "-1/minute", "30/week", "1e3/hour", "٣/minute"]
+)
 def test_what_is_not_a_limit_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="30/minute"):
         Limit.parse(text)

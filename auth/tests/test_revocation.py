@@ -1,0 +1,182 @@
+"""What a process knows about dead tokens, and what it does when it cannot know."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from authkeep import Auth, InvalidToken, RevocationsUnknown
+from authkeep.store import EndReason, Revocation
+from authkeep.testing import FrozenClock, MemoryStore, signed_in
+
+
+class Unreachable(MemoryStore):
+    """A database that has gone away, once `down` says so."""
+
+    down = False
+    questions = 0
+
+    async def list_revocations(self, now: Any) -> Any:
+        if self.down:
+            raise ConnectionError("gone")
+        return await super().list_revocations(now)
+
+    async def is_live(self, sid: str, user_id: str, epoch: int) -> bool:
+        self.questions += 1
+        if self.down:
+            raise ConnectionError("gone")
+        return await super().is_live(sid, user_id, epoch)
+
+
+@pytest.fixture
+def memory_store() -> Unreachable:
+    return Unreachable()
+
+
+@pytest.fixture
+def neighbour(store: Any, clock: FrozenClock, settings: Any, keys: Any, make: Any) -> Auth:
+    """Another process over the same store."""
+    auth: Auth = make(store, clock, settings, keys)
+    return auth
+
+
+async def test_a_neighbour_learns_of_a_logout_by_rereading(auth_on: Auth, neighbour: Auth) -> None:
+    user = await signed_in(auth_on)
+    async with neighbour.running():
+        await neighbour.verify(user.access_token)
+        await auth_on.logins.end(user.principal, user.principal.login_id, EndReason.LOGOUT)
+        await neighbour.revocations.reread()
+        with pytest.raises(InvalidToken):
+            await neighbour.verify(user.access_token)
+
+
+async def test_a_process_that_starts_knows_what_was_revoked_before(auth_on: Auth, neighbour: Auth) -> None:
+    user = await signed_in(auth_on)
+    await auth_on.logins.end_all(user.principal)
+    async with neighbour.running():
+        with pytest.raises(InvalidToken):
+            await neighbour.verify(user.access_token)
+
+
+async def test_beyond_the_lease_the_store_is_asked_each_time(
+    auth: Auth, memory_store: Unreachable, clock: FrozenClock
+) -> None:
+    user = await signed_in(auth)
+    await auth.verify(user.access_token)
+    assert memory_store.questions == 0
+    clock.advance(auth.settings.revocation_lease + timedelta(seconds=1))
+    await auth.verify(user.access_token)
+    await auth.verify(user.access_token)
+    assert memory_store.questions == 2
+    await auth.revocations.reread()
+    await auth.verify(user.access_token)
+    assert memory_store.questions == 2
+
+
+async def test_a_stale_view_does_not_accept_a_login_that_ended_elsewhere(
+    auth_on: Auth, neighbour: Auth, clock: FrozenClock
+) -> None:
+    user = await signed_in(auth_on)
+    async with neighbour.running():
+        await neighbour.verify(user.access_token)
+        await auth_on.logins.end_all(user.principal)
+        clock.advance(auth_on.settings.revocation_lease + timedelta(seconds=1))
+        with pytest.raises(InvalidToken):
+            await neighbour.verify(user.access_token)
+
+
+async def test_beyond_the_lease_without_a_store_nobody_is_accepted(
+    auth: Auth, memory_store: Unreachable, clock: FrozenClock, client: httpx.AsyncClient
+) -> None:
+    user = await signed_in(auth)
+    memory_store.down = True
+    await auth.verify(user.access_token)
+    clock.advance(auth.settings.revocation_lease + timedelta(seconds=1))
+    with pytest.raises(RevocationsUnknown):
+        await auth.verify(user.access_token)
+    answer = await client.get("/auth/logins", headers=user.headers)
+    assert (answer.status_code, answer.json()["code"]) == (503, "revocations_unknown")
+    assert answer.headers["retry-after"] == "1"
+    assert (await client.get("/.well-known/jwks.json", headers=user.headers)).status_code == 200
+
+
+async def test_a_host_that_cannot_load_the_revocations_does_not_start(
+    memory_store: Unreachable, clock: FrozenClock, settings: Any, keys: Any, make: Any
+) -> None:
+    memory_store.down = True
+    with pytest.raises(ConnectionError):
+        await make(memory_store, clock, settings, keys).running().__aenter__()
+
+
+async def test_the_timer_outlives_a_failing_store(
+    memory_store: Unreachable, clock: FrozenClock, settings: Any, keys: Any, make: Any
+) -> None:
+    from dataclasses import replace
+
+    quick = replace(settings, revocation_reread=timedelta(milliseconds=1))
+    auth = make(memory_store, clock, quick, keys)
+    async with auth.running():
+        memory_store.down = True
+        while auth.revocations.failures < 2:
+            await asyncio.sleep(0)
+        memory_store.down = False
+        memory_store.revocations.append(Revocation("r", "a sid", "a user", None, clock.now() + timedelta(minutes=1)))
+        while not len(auth.revocations.view):
+            await asyncio.sleep(0)
+
+
+async def test_a_snapshot_read_before_a_commit_takes_nothing_back(auth: Auth, memory_store: Unreachable) -> None:
+    user = await signed_in(auth)
+    await auth.logins.end_all(user.principal)
+    memory_store.revocations.clear()
+    await auth.revocations.reread()
+    with pytest.raises(InvalidToken):
+        await auth.verify(user.access_token)
+
+
+async def test_entries_leave_when_the_tokens_they_refuse_have_expired(auth: Auth, clock: FrozenClock) -> None:
+    user = await signed_in(auth)
+    await auth.logins.end_all(user.principal)
+    clock.advance(auth.settings.access_lifetime)
+    await auth.revocations.reread()
+    assert len(auth.revocations.view) == 1
+    clock.advance(timedelta(minutes=2))
+    await auth.revocations.reread()
+    assert len(auth.revocations.view) == 0
+    with pytest.raises(InvalidToken):
+        await auth.verify(user.access_token)
+
+
+async def test_the_cache_does_not_outlive_expiry(auth: Auth, clock: FrozenClock) -> None:
+    user = await signed_in(auth)
+    await auth.verify(user.access_token)
+    clock.advance(auth.settings.access_lifetime)
+    with pytest.raises(InvalidToken):
+        await auth.verify(user.access_token)
+    assert not auth._verified
+
+
+async def test_the_cache_does_not_outlive_the_key(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = await signed_in(auth)
+    await auth.verify(user.access_token)
+    monkeypatch.setattr(auth.keys, "_keys", {})
+    with pytest.raises(InvalidToken):
+        await auth.verify(user.access_token)
+
+
+async def test_the_cache_is_bounded_and_holds_no_token(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("authkeep.auth._CACHED_TOKENS", 3)
+    users = [await signed_in(auth, f"user{n}@example.com") for n in range(5)]
+    for user in users:
+        await auth.verify(user.access_token)
+    assert len(auth._verified) == 3
+    assert all(user.access_token.encode() not in auth._verified for user in users)
+
+
+async def test_a_cached_token_costs_no_signature(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = await signed_in(auth)
+    principal = await auth.verify(user.access_token)
+    monkeypatch.setattr(auth.access_tokens, "verify", None)
+    assert await auth.verify(user.access_token) is principal
