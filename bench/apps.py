@@ -1,0 +1,128 @@
+"""The applications that are compared: `python -m bench.apps NAME` serves one and prints its address.
+
+bare       FastAPI, no authentication: the baseline
+authkeep   the same endpoint with authkeep mounted and `CurrentPrincipal` asked for
+guarded    the same as a plain Starlette route behind authkeep's policy
+relay URL  Starlette passing an upstream's bytes through with httpx: the baseline for streams
+"""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from authkeep import Auth, AuthSettings, SigningKeys
+from authkeep.http import CurrentPrincipal, guarded, mount, signed_in
+from authkeep.testing import MemoryStore
+
+
+class Me(BaseModel):
+    """The light endpoint's answer."""
+
+    id: str
+    role: str
+
+
+def bare() -> FastAPI:
+    """No authentication at all."""
+    app = FastAPI(docs_url=None, redoc_url=None)
+
+    @app.get("/whoami")
+    async def whoami() -> Me:
+        return Me(id="0198c0de-0000-7000-8000-00000000000a", role="user")
+
+    return app
+
+
+def _with_authkeep() -> FastAPI:
+    auth = Auth(AuthSettings(issuer="bench", audience="bench"), MemoryStore(), SigningKeys.generate())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with auth.running():
+            yield
+
+    app = FastAPI(docs_url=None, redoc_url=None, lifespan=lifespan)
+    mount(app, auth)
+    return app
+
+
+def with_authkeep() -> FastAPI:
+    """As somebody would write it after the README."""
+    app = _with_authkeep()
+
+    @app.get("/whoami")
+    async def whoami(principal: CurrentPrincipal) -> Me:
+        return Me(id=principal.user_id, role=principal.role.value)
+
+    return app
+
+
+def with_guarded_route() -> FastAPI:
+    """A route too hot for the framework's dependency resolution."""
+    app = _with_authkeep()
+
+    @guarded(signed_in)
+    async def whoami(request: Request) -> Response:
+        principal = request.scope["authkeep"].require_principal()
+        return JSONResponse({"id": principal.user_id, "role": principal.role.value})
+
+    app.router.routes.append(Route("/whoami", whoami))
+    return app
+
+
+def relay(upstream: str) -> Starlette:
+    """What one writes first: every byte of the model's answer passed on as it comes, nothing kept."""
+    client = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None), trust_env=False)
+
+    async def pass_on(request: Request) -> StreamingResponse:
+        body = await request.body()
+        head = {"Content-Type": "application/json"}
+        asked = client.build_request("POST", f"{upstream}/chat/completions", content=body, headers=head)
+        answer = await client.send(asked, stream=True)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            async for chunk in answer.aiter_raw():
+                yield chunk
+            await answer.aclose()
+
+        return StreamingResponse(chunks(), media_type="text/event-stream")
+
+    return Starlette(routes=[Route("/relay", pass_on, methods=["POST"])])
+
+
+async def _serve(app: ASGIApp) -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, server_header=False)
+    await uvicorn.Server(config).serve([listener])
+
+
+def main() -> None:
+    """Serve the application that the command line names."""
+    import uvloop  # noqa: PLC0415 - only the process that serves needs it
+
+    name, *arguments = sys.argv[1:]
+    makers: dict[str, Callable[..., ASGIApp]] = {
+        "bare": bare,
+        "authkeep": with_authkeep,
+        "guarded": with_guarded_route,
+        "relay": relay,
+    }
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(makers[name](*arguments)))
+
+
+if __name__ == "__main__":
+    main()
