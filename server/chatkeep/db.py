@@ -4,8 +4,9 @@ Readers and writers are told apart because SQLite has one writer: a transaction 
 to write may be refused at once, whatever the busy timeout (SQLITE_BUSY_SNAPSHOT). So a writing transaction says so.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine: AsyncEngine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        # SQLite's own waiting (busy_timeout) is a lottery that somebody loses under load; a queue is fair. authkeep's
+        # transactions on the same file are short, and wait in SQLite's way.
+        self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self.is_sqlite else nullcontext()
         if self.is_sqlite:
             _teach_sqlite(self.engine)
 
@@ -98,7 +102,7 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Db]:
         """A transaction that writes: committed at the end, rolled back by an exception."""
-        async with self.engine.connect() as connection:
+        async with self._turn, self.engine.connect() as connection:
             if self.is_sqlite:
                 await connection.execution_options(chatkeep_begin="IMMEDIATE")
             async with connection.begin():

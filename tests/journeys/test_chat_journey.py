@@ -179,3 +179,18 @@ def test_a_silent_model_is_heard_breathing(alice: Person) -> None:
         events = [next(stream).json(), next(stream).json()]
         assert time.monotonic() - started > 10
     assert events[1] == {"type": "heartbeat", "seq": 2, "generation_id": events[0]["generation_id"]}
+
+
+def test_a_hundred_people_who_send_at_once_are_all_answered(alice: Person) -> None:
+    chats = [alice.new_chat() for _ in range(100)]
+    results: list[str] = []
+
+    def send(chat: str) -> None:
+        results.append(alice.send(chat, "count to 50 [[delay 10ms]]")[-1]["type"])
+
+    threads = [threading.Thread(target=send, args=(chat,)) for chat in chats]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == ["generation.completed"] * 100

@@ -1,8 +1,8 @@
 """Generations in SQL: one row per run of a model. A conditional update lets exactly one finaliser win."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -13,13 +13,7 @@ from chatkeep.chat.tables import RUNNING_STATES, generations
 from chatkeep.db import Db
 from chatkeep.identity import OwnerId
 
-
-class Checkpoint(Enum):
-    """What a runner learns when it reports."""
-
-    GO_ON = "go on"
-    STOP = "stop"
-    ENDED = "ended"
+_IDS_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +86,26 @@ async def request_stop(db: Db, owner: OwnerId, generation_id: str, now: datetime
     )
 
 
-async def checkpoint(db: Db, generation_id: str, last_seq: int, now: datetime) -> Checkpoint:
-    """Say "still alive, this far", and learn whether that is still wanted. Locks the row until the transaction ends."""
-    statement = (
-        update(generations)
-        .where(generations.c.id == generation_id, generations.c.state.in_(RUNNING_STATES))
-        .values(heartbeat_at=now, last_seq=last_seq)
-        .returning(generations.c.stop_requested_at)
-    )
-    row = (await db.execute(statement)).first()
-    if row is None:
-        return Checkpoint.ENDED
-    return Checkpoint.GO_ON if row.stop_requested_at is None else Checkpoint.STOP
+async def beat(db: Db, generation_ids: Sequence[str], now: datetime) -> dict[str, bool]:
+    """Say "still alive" for all of them at once. Locks their rows until the transaction ends.
+
+    Returns:
+        The ids that may go on, each with whether somebody asked it to stop; what has ended is not among them.
+    """
+    going: dict[str, bool] = {}
+    for start in range(0, len(generation_ids), _IDS_PER_STATEMENT):
+        statement = (
+            update(generations)
+            .where(
+                generations.c.id.in_(generation_ids[start : start + _IDS_PER_STATEMENT]),
+                generations.c.state.in_(RUNNING_STATES),
+            )
+            .values(heartbeat_at=now)
+            .returning(generations.c.id, generations.c.stop_requested_at)
+        )
+        rows = (await db.execute(statement)).all()
+        going |= {row.id: row.stop_requested_at is not None for row in rows}
+    return going
 
 
 async def finish_generation(

@@ -1,10 +1,11 @@
 """Messages in SQL, one row each. Ids rise with time (UUIDv7), so "oldest first" is the order of ids."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, and_, insert, select, update
+from sqlalchemy import RowMapping, and_, bindparam, insert, select, update
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.records import Message, State
@@ -116,11 +117,17 @@ async def write_answer(
     usage: dict[str, int] | None = None,
     error: dict[str, Any] | None = None,
 ) -> None:
-    """Put down what an answer has become, in passing (a checkpoint) or for good."""
+    """Put down what an answer has become."""
     values: dict[str, Any] = {"content": content, "status": status.value, "usage": usage, "error": error}
     if model is not None:
         values["model"] = model
     await db.execute(update(messages).where(messages.c.owner == owner, messages.c.id == message_id).values(**values))
+
+
+async def write_texts(db: Db, texts: Mapping[str, str]) -> None:
+    """Checkpoint answers that are being written, by message id: the runner's own, so no owner is asked."""
+    statement = update(messages).where(messages.c.id == bindparam("message")).values(content=bindparam("text"))
+    await db.execute(statement, [{"message": message_id, "text": text} for message_id, text in texts.items()])
 
 
 def _of_session(owner: OwnerId, session_id: str) -> Any:

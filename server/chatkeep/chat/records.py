@@ -53,7 +53,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One run of a model for one message. `last_seq` is the number of its last event, final once it has ended."""
+    """One run of a model for one message.
+
+    `last_seq` is the number of its last event; None while it runs, and for ever if its process died before the end.
+    """
 
     id: str
     session_id: str
@@ -61,6 +64,6 @@ class Generation:
     message_id: str
     state: State
     model: str | None
-    last_seq: int
+    last_seq: int | None
     idempotency_key: str | None
     request_digest: str

@@ -75,7 +75,7 @@ async def events(
         raise NotFound
     seq = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else after
     log = services.runner.find_log(generation.id)
-    ended_at = log.last_seq if log and log.ended else None if generation.state.is_running else generation.last_seq
+    ended_at = log.last_seq if log and log.ended else generation.last_seq
     if ended_at is not None and seq >= ended_at:
         return Response(status_code=204)
     if log is None:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.event_log import EventLog
-from chatkeep.chat.generations import Checkpoint, checkpoint, finish_generation, list_stale
-from chatkeep.chat.messages import find_message, list_path, write_answer
+from chatkeep.chat.generations import beat, finish_generation, list_stale
+from chatkeep.chat.messages import find_message, list_path, write_answer, write_texts
 from chatkeep.chat.prompt import build_prompt
 from chatkeep.chat.records import Generation, State
 from chatkeep.db import Database
@@ -232,18 +232,21 @@ class GenerationRunner:
             self._beat_and_forget(loop.time())
 
     async def _checkpoint_all(self) -> None:
-        working = [running for running in self._running.values() if not running.log.ended]
+        working = {key: running for key, running in self._running.items() if not running.log.ended}
         if not working:
             return
         async with self._database.writing() as db:
-            for running in working:
-                seq, text = running.log.last_seq, running.log.text
-                learnt = await checkpoint(db, running.generation.id, seq, self._now())
-                if learnt is Checkpoint.STOP:
-                    self.stop(running.generation.id)
-                elif learnt is Checkpoint.GO_ON and seq != running.saved_seq:
-                    await write_answer(db, running.owner, running.generation.message_id, text, State.RUNNING)
-                    running.saved_seq = seq
+            going = await beat(db, list(working), self._now())
+            changed = [working[key] for key in going if working[key].log.last_seq != working[key].saved_seq]
+            # Taken at one moment, before the write: what is appended meanwhile belongs to the next checkpoint.
+            seqs = [running.log.last_seq for running in changed]
+            if changed:
+                await write_texts(db, {running.generation.message_id: running.log.text for running in changed})
+        for running, seq in zip(changed, seqs, strict=True):
+            running.saved_seq = seq
+        for key, stop_requested in going.items():
+            if stop_requested:
+                self.stop(key)
 
     def _beat_and_forget(self, now: float) -> None:
         for generation_id, event_log in list(self._logs.items()):

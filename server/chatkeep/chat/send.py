@@ -75,7 +75,7 @@ async def _write(
         message_id=answer.id,
         state=State.RUNNING,
         model=model,
-        last_seq=0,
+        last_seq=None,
         idempotency_key=idempotency_key,
         request_digest=new.digest(),
     )

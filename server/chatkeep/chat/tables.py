@@ -50,7 +50,7 @@ generations = Table(
     Column("message_id", _Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     Column("state", String(16), nullable=False),
     Column("model", String(200)),
-    Column("last_seq", Integer, nullable=False),
+    Column("last_seq", Integer),
     Column("idempotency_key", String(255)),
     Column("request_digest", String(64), nullable=False),
     Column("stop_requested_at", UtcDateTime),

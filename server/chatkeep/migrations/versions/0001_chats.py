@@ -65,7 +65,7 @@ def _create_generations() -> None:
         sa.Column("message_id", _ID, nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("model", sa.String(200)),
-        sa.Column("last_seq", sa.Integer, nullable=False),
+        sa.Column("last_seq", sa.Integer),
         sa.Column("idempotency_key", sa.String(255)),
         sa.Column("request_digest", sa.String(64), nullable=False),
         sa.Column("stop_requested_at", UtcDateTime),
