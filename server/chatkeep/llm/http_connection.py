@@ -78,8 +78,8 @@ class Response:
     """
 
     __slots__ = (
-        "_bounds", "_buffered", "_complete", "_connection", "_deadline", "_error", "_expires", "_pieces", "_received",
-        "_waiter", "began", "header_done", "headers", "idle", "status",
+        "_bounds", "_buffered", "_complete", "_connection", "_deadline", "_error", "_expires", "_late", "_pieces",
+        "_received", "_waiter", "began", "header_done", "headers", "idle", "status",
     )  # fmt: skip
 
     def __init__(self, connection: "Connection", bounds: Bounds, now: float) -> None:
@@ -93,6 +93,7 @@ class Response:
         self._waiter: asyncio.Future[None] | None = None
         self._expires = now + bounds.total
         self._deadline = now + bounds.first_byte
+        self._late = False
         self.idle = bounds.idle
         self.began = False
         self.header_done = False
@@ -127,6 +128,7 @@ class Response:
             if self._complete:
                 return b""
             self._deadline = self._connection.now() + self.idle
+            self._late = False
             await self._wait()
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
@@ -178,8 +180,14 @@ class Response:
         self._complete = True
 
     def is_overdue(self, now: float) -> bool:
-        """Only a waiting reader is kept waiting by the peer; `total` runs in any case."""
-        return now > self._expires or (self._waiter is not None and now > self._deadline)
+        """Only a waiting reader is kept waiting by the peer; `total` runs in any case.
+
+        Silence takes two calls to be sure of: after this machine slept, or was too busy, time is up although data is
+        already there to be read.
+        """
+        late = self._waiter is not None and now > self._deadline
+        was_late, self._late = self._late, late
+        return (late and was_late) or now > self._expires
 
 
 class Connection(asyncio.Protocol):

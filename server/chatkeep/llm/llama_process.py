@@ -98,7 +98,7 @@ def _check_file(config: LlamaConfig, progress: Callable[[float], None]) -> None:
         raise ModelFileDamaged("the model file is not the one this version of chatkeep was tested with")
 
 
-def _serve(config: LlamaConfig) -> Any:  # noqa: ANN401 (xllamacpp ships no types)
+def _serve(config: LlamaConfig) -> Any:
     """Start llama.cpp's HTTP server; it returns when the model is loaded, and serves on threads of its own."""
     import xllamacpp  # noqa: PLC0415 (an optional dependency of 100 MB; only this process loads it)
 

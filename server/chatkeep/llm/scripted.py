@@ -38,10 +38,12 @@ _BEFORE_THE_ANSWER: dict[str, type[ModelError]] = {
     "not-http": ModelGarbage,
     "huge-header": ModelGarbage,
     "html": ModelGarbage,
+    "encoded": ModelGarbage,
 }
 _IN_THE_ANSWER: dict[str, type[ModelError]] = {
     "break": ModelStreamBroken,
     "unfinished": ModelStreamBroken,
+    "second-response": ModelStreamBroken,
     "stall": ModelTimeout,
     "error": ModelUnavailable,
     "garbage": ModelGarbage,

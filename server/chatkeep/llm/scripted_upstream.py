@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import os
 import signal
+import ssl
 from collections import deque
 from collections.abc import Iterator
 from typing import Literal, cast
@@ -46,15 +47,17 @@ class ScriptedUpstream:
     def __init__(self, *, delay: float = 0.0, key: str | None = None) -> None:
         self.delay = delay
         self.key = key
+        self.url = ""
         self.requests: deque[bytes] = deque(maxlen=100)
         self.connections = 0
         self.open: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+    async def start(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> str:
         """Listen, and return the base URL."""
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Exchange(self), host, port)
-        return f"http://{host}:{self._server.sockets[0].getsockname()[1]}/v1"
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Exchange(self), host, port, ssl=tls)
+        self.url = f"{'https' if tls else 'http'}://{host}:{self._server.sockets[0].getsockname()[1]}/v1"
+        return self.url
 
     async def aclose(self) -> None:
         """Stop listening and cut every connection."""
@@ -129,13 +132,13 @@ class _Exchange(asyncio.Protocol):
     def _answer(self) -> Iterator[Step]:
         if self._upstream.key and self._authorization != b"Bearer " + self._upstream.key.encode():
             return iter((refusal("401"), End.KEEP))
-        if self._path.endswith(b"/models"):
+        if self._path == b"/v1/models":
             models = {
                 "object": "list",
                 "data": [{"id": model, "object": "model"} for model in (MODEL, f"{MODEL}-slow")],
             }
             return iter((document(msgspec.json.encode(models)), End.KEEP))
-        if not self._path.endswith(b"/chat/completions"):
+        if self._path != b"/v1/chat/completions":
             return iter((document(b"not found", status=404, content_type="text/plain"), End.KEEP))
         try:
             request = msgspec.json.decode(self._body, type=_Request)

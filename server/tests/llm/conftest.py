@@ -1,0 +1,34 @@
+"""A scripted endpoint on a real socket, our client for it, and both event loops."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+import uvloop
+
+from chatkeep.llm.http_connection import Bounds
+from chatkeep.llm.openai import OpenAIChatModel
+from chatkeep.llm.scripted_upstream import ScriptedUpstream
+
+# Short, because tests wait for them to run out; no test asserts how long anything took.
+QUICK = Bounds(connect=5.0, first_byte=0.2, idle=0.2, total=60.0, body=4 << 20)
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every asynchronous test in this folder runs on the production loop and on the standard one."""
+    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[ScriptedUpstream]:
+    upstream = ScriptedUpstream()
+    await upstream.start()
+    yield upstream
+    await upstream.aclose()
+
+
+@pytest.fixture
+async def model(upstream: ScriptedUpstream) -> AsyncIterator[OpenAIChatModel]:
+    model = OpenAIChatModel(upstream.url, "sk-test", bounds=QUICK)
+    yield model
+    await model.aclose()

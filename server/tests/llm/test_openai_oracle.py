@@ -1,0 +1,61 @@
+"""The official client reads the same endpoint; whatever it understands, we must have understood the same."""
+
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+
+from chatkeep.llm.model import Usage
+from chatkeep.llm.openai import OpenAIChatModel
+from chatkeep.llm.scripted_upstream import ScriptedUpstream
+from chatkeep.llm.testing import ask
+
+MESSAGES = [
+    "hello",
+    "count to 12",
+    "[[say Grüße, 世界 🎉 \u2028 \\n\\ndata: [DONE]\\n\\n]]",
+    "[[tokens 500]]",
+    "  \n\n  ",
+]
+
+
+@pytest.fixture
+async def official(upstream: ScriptedUpstream) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-test", max_retries=0) as client:
+        yield client
+
+
+@pytest.mark.parametrize("fault", ["", "crlf", "drip", "tools", "reasoning", "no-done"])
+@pytest.mark.parametrize("message", MESSAGES)
+async def test_text_and_usage_are_the_same(
+    message: str, fault: str, official: openai.AsyncOpenAI, model: OpenAIChatModel
+) -> None:
+    message += f"[[fault {fault}]]" if fault else ""
+    text, usage = "", None
+    stream = await official.chat.completions.create(
+        model="scripted",
+        messages=[{"role": "user", "content": message}],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    async for chunk in stream:
+        text += "".join(choice.delta.content or "" for choice in chunk.choices)
+        usage = chunk.usage or usage
+    ours = await ask(model, message)
+    assert ours.text == text
+    assert usage is not None
+    assert ours.usage == Usage(usage.prompt_tokens, usage.completion_tokens)
+
+
+async def test_the_list_of_models_is_the_same(official: openai.AsyncOpenAI, model: OpenAIChatModel) -> None:
+    listed = [listed.id async for listed in official.models.list()]
+    assert [info.id for info in await model.list_models()] == listed
+
+
+@pytest.mark.parametrize("status", ["400", "401", "403", "404", "422", "429", "500"])
+async def test_what_it_refuses_we_refuse(status: str, official: openai.AsyncOpenAI, model: OpenAIChatModel) -> None:
+    message = f"[[fault {status}]]"
+    with pytest.raises(openai.APIStatusError) as refusal:
+        await official.chat.completions.create(model="scripted", messages=[{"role": "user", "content": message}])
+    assert refusal.value.status_code == int(status)
+    assert (await ask(model, message)).error is not None
