@@ -60,6 +60,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 class AccessTokens:
+    """Mints and verifies for one issuer and one audience."""
+
     def __init__(self, keys: SigningKeys, *, issuer: str, audience: str, lifetime_seconds: float) -> None:
         self._keys = keys
         self._issuer = issuer

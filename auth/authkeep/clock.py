@@ -6,6 +6,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """Three ways to ask for the time."""
+
     def now(self) -> datetime:
         """The wall clock, aware, in UTC: what is stored and shown."""
         ...
@@ -20,6 +22,8 @@ class Clock(Protocol):
 
 
 class SystemClock:
+    """The machine's."""
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 

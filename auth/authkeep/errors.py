@@ -57,6 +57,8 @@ class AuthError(Exception):
 
 
 class AuthenticationFailed(AuthError):
+    """The caller has not proved who they are."""
+
     status = 401
     code = "authentication_failed"
     message = "Authentication failed"
@@ -68,11 +70,15 @@ class AuthenticationFailed(AuthError):
 
 
 class NotSignedIn(AuthenticationFailed):
+    """No credential was presented."""
+
     code = "not_signed_in"
     message = "Sign in to do this"
 
 
 class InvalidToken(AuthenticationFailed):
+    """An access token that is not accepted, for whatever reason."""
+
     # RFC 6750, section 3.1: one error code for expired, revoked, malformed, or invalid for other reasons.
     code = "invalid_token"
     message = "The access token is not valid"
@@ -80,63 +86,85 @@ class InvalidToken(AuthenticationFailed):
 
 
 class InvalidCredentials(AuthenticationFailed):
+    """A login that failed, for whatever reason."""
+
     code = "invalid_credentials"
     message = "The e-mail address or the password is not right"
 
 
 class InvalidRefreshToken(AuthenticationFailed):
+    """A refresh token that is not accepted, for whatever reason."""
+
     code = "invalid_refresh_token"
     message = "This login has ended: sign in again"
 
 
 class RefreshTokenReused(InvalidRefreshToken):
-    pass
+    """A refresh token that was rotated before: its login has been ended."""
 
 
 class PermissionDenied(AuthError):
+    """The caller is known and may not."""
+
     status = 403
     code = "permission_denied"
     message = "You may not do this"
 
 
 class InsufficientRole(PermissionDenied):
+    """The caller's role is not the one that this needs."""
+
     code = "insufficient_role"
 
 
 class CrossSiteRequest(PermissionDenied):
+    """A browser was made to send this by another site."""
+
     code = "cross_site_request"
     message = "The request came from another site"
 
 
 class RegistrationClosed(PermissionDenied):
+    """This install takes no strangers."""
+
     code = "registration_closed"
     message = "New accounts are not open here: ask the administrator for one"
 
 
 class InvalidSetupCode(PermissionDenied):
+    """The first registration came without the code that the operator was shown."""
+
     code = "invalid_setup_code"
     message = "The first account needs the setup code that the server printed when it started"
 
 
 class LoginNotFound(AuthError):
+    """No such login, or not the caller's: the same answer."""
+
     status = 404
     code = "login_not_found"
     message = "There is no such login"
 
 
 class EmailTaken(AuthError):
+    """Another account has this address."""
+
     status = 409
     code = "email_taken"
     message = "An account with this e-mail address exists already: sign in instead"
 
 
 class RequestTooLarge(AuthError):
+    """A body beyond what any of authkeep's routes takes."""
+
     status = 413
     code = "request_too_large"
     message = "The request is larger than anything this route takes"
 
 
 class InvalidInput(AuthError):
+    """What was sent is not valid; `errors` has one entry per field."""
+
     status = 422
     code = "invalid_request"
     message = "The request is not valid"
@@ -151,28 +179,36 @@ class InvalidInput(AuthError):
 
 
 class InvalidEmail(InvalidInput):
+    """Not an e-mail address."""
+
     code = "invalid_email"
     message = "This is not an e-mail address: write it as name@domain"
-    field = "email"
+    field: ClassVar[str | None] = "email"
 
 
 class InvalidName(InvalidInput):
+    """Not a name fit to be shown."""
+
     code = "invalid_name"
     message = "This name cannot be used"
-    field = "name"
+    field: ClassVar[str | None] = "name"
 
 
 class UnacceptablePassword(InvalidInput):
+    """A new password that the policy refuses; `detail` says what to do."""
+
     code = "unacceptable_password"
     message = "Choose another password"
-    field = "password"
+    field: ClassVar[str | None] = "password"
 
 
 class WrongPassword(InvalidInput):
+    """The current password, asked for again before a change, is not right."""
+
     # Not a 401: that would tell clients that their access token is bad, and they would refresh and try again.
     code = "wrong_password"
     message = "The current password is not right"
-    field = "current_password"
+    field: ClassVar[str | None] = "current_password"
 
 
 class _RetryLater(AuthError):
@@ -185,22 +221,30 @@ class _RetryLater(AuthError):
 
 
 class RateLimited(_RetryLater):
+    """A limit is used up."""
+
     status = 429
     code = "rate_limited"
     message = "Too many requests: wait a moment and try again"
 
 
 class Unavailable(_RetryLater):
+    """Refused rather than guessed."""
+
     status = 503
     code = "unavailable"
     message = "Temporarily unavailable"
 
 
 class HashingBusy(Unavailable):
+    """The password queue is full."""
+
     code = "hashing_busy"
     message = "Many people are signing in just now: try again in a moment"
 
 
 class RevocationsUnknown(Unavailable):
+    """The view of revocations is stale and the store does not answer."""
+
     code = "revocations_unknown"
     message = "It cannot be confirmed just now that this login is still valid: try again in a moment"

@@ -4,13 +4,14 @@ The file is a JSON object: `keys`, private JWKs of which the first signs and all
 and `root`, 32 random bytes from which purposes other than signing derive keys of their own.
 """
 
+import contextlib
 import json
 import os
 import secrets
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -18,7 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
-ALGORITHM = "Ed25519"
+ALGORITHM: Literal["Ed25519"] = "Ed25519"
 _MAX_KEYS = 2
 
 
@@ -86,25 +87,24 @@ class SigningKeys:
 
     @classmethod
     def load_or_create(cls, path: Path) -> Self:
-        """As `load`; a file that does not exist is created with mode 0600.
-
-        Two processes may start at once: a hard link appears whole or not at all, so both end with the same keys.
-        """
+        """As `load`; a file that does not exist is created with mode 0600."""
         if not path.exists():
-            draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(cls.generate()._serialized())
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.link(draft, path)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
+            cls.generate().create_file(path)
         return cls.load(path)
 
-    def _serialized(self) -> bytes:
+    def create_file(self, path: Path) -> None:
+        """Write these keys where no file is yet; where one is, it stays as it is."""
         keys = [key.as_dict(private=True) for key in self._keys.values()]
-        return json.dumps({"keys": keys, "root": urlsafe_b64encode(self._root).decode()}, indent=2).encode()
+        content = json.dumps({"keys": keys, "root": urlsafe_b64encode(self._root).decode()}, indent=2)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                # A hard link appears whole or not at all, so processes that start at once end with the same keys.
+                os.link(draft, path)
+        finally:
+            draft.unlink()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from typing_extensions import override
 from uuid_utils.compat import uuid7
 
 from authkeep.access_tokens import AccessTokens
@@ -65,11 +66,14 @@ class SignedIn:
     expires_in: int
     refresh_token: str
 
+    @override
     def __repr__(self) -> str:
         return f"SignedIn(user={self.user.id!r}, login_id={self.login_id!r})"
 
 
 class Logins:
+    """Opens, refreshes, lists and ends logins. What it revokes, `revoked` knows before the caller does."""
+
     def __init__(
         self,
         settings: AuthSettings,

@@ -44,8 +44,7 @@ def normalize_password(password: str) -> str:
 def check_password(password: str, *, personal: Iterable[str] = ()) -> None:
     """Accept a new password, or say what to do about it.
 
-    Args:
-        personal: the user's e-mail address and name and the product's name, none of which may be the password.
+    `personal` are the user's e-mail address and name and the product's name, none of which may be the password.
 
     Raises:
         UnacceptablePassword: it is too short, too long, common or personal.

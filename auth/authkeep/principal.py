@@ -7,6 +7,8 @@ Scope = str
 
 
 class Role(StrEnum):
+    """What a user may do beyond what is their own."""
+
     USER = "user"
     ADMIN = "admin"
 

@@ -23,6 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from typing_extensions import override
+
 from authkeep.errors import InvalidRefreshToken
 from authkeep.store import Ancestor, EndReason, Login, Revocation, Rotation
 
@@ -43,6 +45,7 @@ class RefreshToken:
     sid: str
     text: str
 
+    @override
     def __repr__(self) -> str:
         return f"RefreshToken(sid={self.sid!r})"
 
@@ -109,8 +112,7 @@ class RotationRules:
     ) -> Rotation:
         """What a presented token, whose seal is good, does to its login.
 
-        Args:
-            nonce: 16 random bytes, hex, for the successor if there is to be one.
+        `nonce` is 16 random bytes, hex, for the successor if there is to be one.
         """
         if login.ended_at is not None or now >= min(login.idle_expires_at, login.expires_at):
             return Rotation(login, None)

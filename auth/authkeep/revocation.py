@@ -111,6 +111,6 @@ class Revocations:
             await asyncio.sleep(self._reread_seconds)
             try:
                 await self.reread()
-            except Exception as error:  # whatever a driver raises: the loop outlives it, the lease bounds the doubt
+            except Exception as error:  # noqa: BLE001 - whatever a driver raises: the loop outlives it
                 self.failures += 1
                 _log.warning("Revocations were not re-read: %s", type(error).__name__)

@@ -49,10 +49,10 @@ class AuthSettings:
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
     hashing_threads: int = 1
     hashing_queue: int = 64
-    limit_login: Limit = Limit(30, timedelta(minutes=1))
-    limit_register: Limit = Limit(10, timedelta(minutes=1))
-    limit_refresh: Limit = Limit(120, timedelta(minutes=1))
-    limit_password: Limit = Limit(10, timedelta(minutes=1))
+    limit_login: Limit = field(default=Limit.parse("30/minute"))
+    limit_register: Limit = field(default=Limit.parse("10/minute"))
+    limit_refresh: Limit = field(default=Limit.parse("120/minute"))
+    limit_password: Limit = field(default=Limit.parse("10/minute"))
 
     def __post_init__(self) -> None:
         problems = [

@@ -17,10 +17,12 @@ from authkeep.principal import Role
 
 
 class EndReason(StrEnum):
+    """Why a login ended, as it is stored and audited."""
+
     LOGOUT = "logout"
     LOGOUT_ALL = "logout_all"
     ENDED_BY_USER = "ended_by_user"
-    PASSWORD_CHANGED = "password_changed"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason, not a password
     ROLE_CHANGED = "role_changed"
     DISABLED = "disabled"
     REUSED = "refresh_token_reused"
@@ -157,6 +159,8 @@ class Rotation:
 
 
 class Users(Protocol):
+    """Accounts."""
+
     async def add_user(self, user: User, admission: Admission) -> User:
         """Store a new user; as admin if nobody was here before, which exactly one caller ever is.
 
@@ -176,6 +180,8 @@ class Users(Protocol):
 
 
 class Logins(Protocol):
+    """Logins, each with its lineage of refresh tokens."""
+
     async def add_login(self, login: Login, user: User) -> bool:
         """Store a new login unless `user` changed meanwhile (password, epoch, disabled): then False.
 
@@ -197,6 +203,8 @@ class Logins(Protocol):
 
 
 class Revocations(Protocol):
+    """What has been revoked and could still be presented."""
+
     async def list_revocations(self, now: datetime) -> Sequence[Revocation]:
         """Every entry that can still refuse a token: all that a process must know."""
         ...
@@ -211,6 +219,8 @@ class Revocations(Protocol):
 
 
 class FirstAdmin(Protocol):
+    """The claim of the first user of an empty install."""
+
     async def is_empty(self) -> bool:
         """Whether the next user to be added becomes the first admin."""
         ...

@@ -19,6 +19,7 @@ notes: dict[str, list[str]] = {}
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Start, serve, stop."""
     refuse_undeclared(app)
     await migrate(engine)
     async with auth.running():
@@ -32,6 +33,7 @@ mount(app, auth)
 
 @app.post("/notes")
 async def add_note(text: str, principal: CurrentPrincipal) -> list[str]:
+    """Keep a note of one's own."""
     mine = notes.setdefault(principal.user_id, [])
     mine.append(text)
     return mine

@@ -42,7 +42,7 @@ async def test_two_first_registrations_at_once_make_one_admin(auth_on: Auth, pas
 
 
 async def test_one_address_registers_once_however_it_is_written(auth_on: Auth, password: str) -> None:
-    variants = ["alice@example.com", "ALICE@example.com", " alice@EXAMPLE.com", "ａlice@example.com"]
+    variants = ["alice@example.com", "ALICE@example.com", " alice@EXAMPLE.com", "\uff41lice@example.com"]
     outcomes = await asyncio.gather(
         *(auth_on.accounts.register(variant, password) for variant in variants), return_exceptions=True
     )
@@ -50,11 +50,11 @@ async def test_one_address_registers_once_however_it_is_written(auth_on: Auth, p
     assert sum(isinstance(outcome, EmailTaken) for outcome in outcomes) == 3
 
 
-@pytest.mark.parametrize("code", [None, "", "wrong", CODE.lower(), CODE + "x", CODE[:-1], "\ud800"])
-async def test_the_first_registration_needs_the_setup_code(locked: Auth, password: str, code: str | None) -> None:
+async def test_the_first_registration_needs_the_setup_code(locked: Auth, password: str) -> None:
     async with locked.running():
-        with pytest.raises(InvalidSetupCode):
-            await locked.accounts.register("mallory@example.com", password, setup_code=code)
+        for code in (None, "", "wrong", CODE.lower(), CODE + "x", CODE[:-1], "\ud800"):
+            with pytest.raises(InvalidSetupCode):
+                await locked.accounts.register("mallory@example.com", password, setup_code=code)
         assert await locked.accounts.registration_state() == RegistrationState(True, True, True)
 
 
@@ -111,7 +111,7 @@ async def test_nothing_that_opens_a_door_shows_in_a_repr(auth: Auth, password: s
     login = await auth.logins.sign_in("alice@example.com", password, Device("127.0.0.1"))
     (stored,) = auth.store.logins.values()  # type: ignore[attr-defined]
     shown = repr([user, login, stored, auth.settings])
-    for secret in (password, user.password_hash, login.access_token, login.refresh_token, stored.token_hash):
+    for secret in (password, user.password_hash or "", login.access_token, login.refresh_token, stored.token_hash):
         assert secret not in shown
 
 

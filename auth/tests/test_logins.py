@@ -20,6 +20,7 @@ from authkeep import (
 )
 from authkeep.store import EndReason
 from authkeep.testing import FrozenClock
+from authkeep.testing import signed_in as sign_in
 
 LAPTOP = Device("198.51.100.7", "Firefox")
 PHONE = Device("2001:db8::1", "Safari")
@@ -167,14 +168,10 @@ async def test_somebody_elses_login_is_not_there(auth_on: Auth, login: SignedIn,
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(schedule=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9)), max_size=25))
 async def test_no_schedule_of_three_tabs_sharing_a_cookie_logs_anybody_out(
-    auth: Auth, clock: FrozenClock, password: str, schedule: list[tuple[int, int]]
+    auth: Auth, clock: FrozenClock, schedule: list[tuple[int, int]]
 ) -> None:
     """Each tab read the cookie up to nine seconds before its request arrives; the answer is the new cookie."""
-    try:
-        await auth.accounts.register("tabs@example.com", password)
-    except Exception as error:
-        assert "exists already" in str(error)
-    cookie = (await auth.logins.sign_in("tabs@example.com", password, LAPTOP)).refresh_token
+    cookie = (await sign_in(auth, "tabs@example.com")).refresh_token
     in_flight: dict[int, str] = {}
     for tab, seconds in schedule:
         if tab in in_flight:

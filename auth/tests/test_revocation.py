@@ -1,6 +1,7 @@
 """What a process knows about dead tokens, and what it does when it cannot know."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import httpx
 import pytest
 
 from authkeep import Auth, InvalidToken, RevocationsUnknown
-from authkeep.store import EndReason, Revocation
+from authkeep.store import EndReason
 from authkeep.testing import FrozenClock, MemoryStore, signed_in
 
 
@@ -18,7 +19,12 @@ class Unreachable(MemoryStore):
     down = False
     questions = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused, self.answered = asyncio.Event(), asyncio.Event()
+
     async def list_revocations(self, now: Any) -> Any:
+        (self.refused if self.down else self.answered).set()
         if self.down:
             raise ConnectionError("gone")
         return await super().list_revocations(now)
@@ -113,18 +119,15 @@ async def test_a_host_that_cannot_load_the_revocations_does_not_start(
 async def test_the_timer_outlives_a_failing_store(
     memory_store: Unreachable, clock: FrozenClock, settings: Any, keys: Any, make: Any
 ) -> None:
-    from dataclasses import replace
-
     quick = replace(settings, revocation_reread=timedelta(milliseconds=1))
     auth = make(memory_store, clock, quick, keys)
     async with auth.running():
         memory_store.down = True
-        while auth.revocations.failures < 2:
-            await asyncio.sleep(0)
+        await memory_store.refused.wait()
+        memory_store.answered.clear()
         memory_store.down = False
-        memory_store.revocations.append(Revocation("r", "a sid", "a user", None, clock.now() + timedelta(minutes=1)))
-        while not len(auth.revocations.view):
-            await asyncio.sleep(0)
+        await memory_store.answered.wait()
+    assert auth.revocations.failures >= 1
 
 
 async def test_a_snapshot_read_before_a_commit_takes_nothing_back(auth: Auth, memory_store: Unreachable) -> None:

@@ -170,7 +170,7 @@ async def test_logins_are_listed_newest_first_in_pages(
     store: Store, new_user: Any, new_login: Any, clock: FrozenClock
 ) -> None:
     user = await store.add_user(new_user(), ANYONE)
-    sids = []
+    sids: list[str] = []
     for _ in range(5):
         login = new_login(user)
         await store.add_login(login, user)

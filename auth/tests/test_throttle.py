@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from valkey.asyncio import Valkey
+from valkey.asyncio.retry import Retry
+from valkey.backoff import NoBackoff
 
 from authkeep import Counters, Limit, MemoryCounters, RateLimited, Throttle
 from authkeep.testing import FrozenClock
 from authkeep.valkey import ValkeyCounters
-from valkey.asyncio import Valkey
-from valkey.asyncio.retry import Retry
-from valkey.backoff import NoBackoff
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ well_known = APIRouter(tags=["auth"])
     dependencies=[Depends(public), Depends(throttled("register", by_address=True))],
 )
 async def register(auth: CurrentAuth, registration: Registration) -> UserOut:
+    """Open an account. The first of an empty install is its admin."""
     user = await auth.accounts.register(
         registration.email,
         registration.password,
@@ -30,27 +31,32 @@ async def register(auth: CurrentAuth, registration: Registration) -> UserOut:
 
 @router.get("/registration", dependencies=[Depends(public)])
 async def registration_state(auth: CurrentAuth) -> RegistrationOut:
+    """Whether anybody can register, and what the first one needs."""
     state = await auth.accounts.registration_state()
     return RegistrationOut(open=state.open, first_user=state.first_user, setup_code_required=state.setup_code_required)
 
 
 @router.get("/me")
 async def me(auth: CurrentAuth, principal: CurrentPrincipal) -> UserOut:
+    """The caller's own account."""
     return UserOut.of(await auth.accounts.get_user(principal))
 
 
 @router.patch("/me")
 async def rename_me(auth: CurrentAuth, principal: CurrentPrincipal, change: ProfileChange) -> UserOut:
+    """Change one's name."""
     return UserOut.of(await auth.accounts.rename(principal, change.name))
 
 
 @router.post("/password", status_code=204, dependencies=[Depends(throttled("password"))])
 async def change_password(auth: CurrentAuth, principal: CurrentPrincipal, change: PasswordChange) -> None:
+    """Change one's password; every other login ends."""
     await auth.accounts.change_password(principal, change.current_password, change.new_password)
 
 
 @well_known.get("/.well-known/jwks.json", dependencies=[Depends(public)])
 async def jwks(auth: CurrentAuth, response: Response) -> dict[str, list[dict[str, Any]]]:
+    """The public keys that verify access tokens (RFC 7517)."""
     # Short enough for a new key to be known before it signs (a rotation publishes first).
     response.headers["Cache-Control"] = "public, max-age=300"
     return auth.keys.jwks()

@@ -14,17 +14,20 @@ _NAME = "authkeep_refresh"
 
 
 def set_refresh_cookie(request: Request, response: Response, token: str) -> None:
+    """Hand the token over in the cookie that fits the request."""
     settings = identity_of(request.scope).auth.settings
     max_age = int(settings.refresh_idle_lifetime.total_seconds())
     _set(request, response, token, max_age)
 
 
 def clear_refresh_cookie(request: Request, response: Response) -> None:
+    """Remove the cookie, if the browser sent one."""
     if _cookie_name(request) in request.cookies:
         _set(request, response, "", 0)
 
 
 def read_refresh_cookie(request: Request) -> str | None:
+    """The token the browser keeps, if it does."""
     return request.cookies.get(_cookie_name(request))
 
 

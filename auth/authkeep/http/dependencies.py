@@ -18,14 +18,17 @@ CurrentPrincipal = Annotated[Principal, Depends(signed_in)]
 
 
 async def current_auth(connection: HTTPConnection) -> Auth:
+    """The `Auth` this application was mounted with."""
     return identity_of(connection.scope).auth
 
 
 async def client_address(connection: HTTPConnection) -> Address:
+    """Where the request comes from, as far as that can be believed."""
     return identity_of(connection.scope).address
 
 
 async def client_device(connection: HTTPConnection) -> Device:
+    """What a login remembers of the device it is opened on."""
     identity = identity_of(connection.scope)
     return Device(identity.address.text, connection.headers.get("user-agent", ""))
 

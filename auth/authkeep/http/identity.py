@@ -72,7 +72,7 @@ def identity_of(scope: Scope) -> RequestIdentity:
     Raises:
         RuntimeError: authkeep is not mounted on this application.
     """
-    identity = scope.get(SCOPE_KEY)
-    if not isinstance(identity, RequestIdentity):
+    identity: RequestIdentity | None = scope.get(SCOPE_KEY)
+    if identity is None:
         raise RuntimeError("authkeep is not mounted on this application: call mount(app, auth)")
     return identity

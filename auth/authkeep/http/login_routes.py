@@ -1,5 +1,6 @@
 """Sign in, stay signed in, sign out, and the list of devices."""
 
+import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
@@ -18,7 +19,6 @@ from authkeep.http.problems import MAX_BODY, ProblemRoute
 from authkeep.http.schemas import Credentials, LoginOut, LoginsPage, RefreshRequest, TokensOut
 from authkeep.logins import SignedIn
 from authkeep.store import EndReason
-
 
 router = APIRouter(route_class=ProblemRoute, tags=["auth"], max_body_size=MAX_BODY)
 
@@ -42,6 +42,7 @@ async def login(
     credentials: Credentials,
     transport: Transport = "json",
 ) -> TokensOut:
+    """Sign in. Unknown user, wrong password and disabled user are one answer."""
     signed_in = await auth.logins.sign_in(credentials.email, credentials.password, device)
     return _hand_over(request, response, signed_in, transport)
 
@@ -59,6 +60,7 @@ async def refresh(
     presented: Annotated[RefreshRequest | None, Body()] = None,
     transport: Transport = "json",
 ) -> TokensOut:
+    """Trade a refresh token, in the body or in the cookie, for its successor and a new access token."""
     if transport == "cookie":
         token = read_refresh_cookie(request)
         if token is None:
@@ -72,16 +74,16 @@ async def refresh(
 
 @router.post("/logout", status_code=204)
 async def logout(request: Request, response: Response, auth: CurrentAuth, principal: CurrentPrincipal) -> None:
-    try:
+    """End this login, at once and everywhere."""
+    # Two tabs may sign out at once: the second has what it wanted.
+    with contextlib.suppress(LoginNotFound):
         await auth.logins.end(principal, principal.login_id, EndReason.LOGOUT)
-    except LoginNotFound:
-        # Two tabs signed out at once: the second has what it wanted.
-        pass
     clear_refresh_cookie(request, response)
 
 
 @router.post("/logout-all", status_code=204)
 async def logout_all(request: Request, response: Response, auth: CurrentAuth, principal: CurrentPrincipal) -> None:
+    """End every login of the caller."""
     await auth.logins.end_all(principal)
     clear_refresh_cookie(request, response)
 
@@ -93,6 +95,7 @@ async def list_logins(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: str | None = None,
 ) -> LoginsPage:
+    """The caller's signed-in devices, newest first."""
     found = await auth.logins.list_devices(principal, limit=limit + 1, before=cursor)
     items = [LoginOut.of(login, current_sid=principal.login_id) for login in found[:limit]]
     return LoginsPage(items=items, next_cursor=items[-1].sid if len(found) > limit else None)
@@ -100,4 +103,5 @@ async def list_logins(
 
 @router.delete("/logins/{sid}", status_code=204)
 async def end_login(auth: CurrentAuth, principal: CurrentPrincipal, sid: str) -> None:
+    """End one of the caller's logins."""
     await auth.logins.end(principal, sid, EndReason.ENDED_BY_USER)

@@ -13,6 +13,8 @@ from authkeep.principal import Principal
 
 
 class AuthMiddleware:
+    """Puts a `RequestIdentity` into the scope of every request and every WebSocket."""
+
     def __init__(self, app: ASGIApp, auth: Auth) -> None:
         self._app = app
         self._auth = auth

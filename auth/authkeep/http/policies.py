@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from typing_extensions import override
 
 from authkeep.errors import InsufficientRole
 from authkeep.http.identity import identity_of
@@ -43,9 +44,11 @@ class Public(Policy):
 
     strictness = 0
 
+    @override
     def describe(self) -> dict[str, str]:
         return {"policy": "public"}
 
+    @override
     async def __call__(self, connection: HTTPConnection) -> Principal | None:
         return None
 
@@ -56,9 +59,11 @@ class SignedIn(Policy):
 
     strictness = 1
 
+    @override
     def describe(self) -> dict[str, str]:
         return {"policy": "signed_in"}
 
+    @override
     async def __call__(self, connection: HTTPConnection) -> Principal:
         return identity_of(connection.scope).require_principal()
 
@@ -70,9 +75,11 @@ class HasRole(Policy):
     role: Role
     strictness = 2
 
+    @override
     def describe(self) -> dict[str, str]:
         return {"policy": "role", "role": self.role.value}
 
+    @override
     async def __call__(self, connection: HTTPConnection) -> Principal:
         principal = identity_of(connection.scope).require_principal()
         if principal.role is not self.role:
@@ -94,6 +101,7 @@ signed_in = SignedIn()
 
 
 def require_role(role: Role) -> HasRole:
+    """The policy for `role`; two of them for the same role are equal."""
     return HasRole(role)
 
 

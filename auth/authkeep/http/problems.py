@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
+from typing_extensions import override
 
 from authkeep.errors import AuthError, InvalidInput, RequestTooLarge
 from authkeep.http.identity import SCOPE_KEY, RequestIdentity
@@ -21,6 +22,8 @@ MAX_BODY = 32 * 1024
 
 
 class ProblemResponse(JSONResponse):
+    """JSON under the media type of RFC 9457."""
+
     media_type = "application/problem+json"
 
 
@@ -53,7 +56,8 @@ def problem_response(
 
 async def render_auth_error(request: Request, error: Exception) -> Response:
     """The handler for `AuthError`, with the RateLimit fields of whatever was counted on the way."""
-    assert isinstance(error, AuthError)
+    if not isinstance(error, AuthError):
+        raise error
     identity = request.scope.get(SCOPE_KEY)
     limits = identity.limit_headers() if isinstance(identity, RequestIdentity) else {}
     headers = {**limits, **NO_STORE, **error.headers}
@@ -63,6 +67,7 @@ async def render_auth_error(request: Request, error: Exception) -> Response:
 class ProblemRoute(APIRoute):
     """authkeep's own routes: every refusal is problem+json, whatever the host does about its own."""
 
+    @override
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Before FastAPI's own limit, which answers in plain text. It stays, for bodies that lie about their length.
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
@@ -70,6 +75,7 @@ class ProblemRoute(APIRoute):
             raise RequestTooLarge
         await super().handle(scope, receive, send)
 
+    @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 

@@ -14,7 +14,6 @@ from starlette.routing import BaseRoute
 
 from authkeep.http.policies import ENDPOINT_ATTRIBUTE, Policy, RoutePolicy, public, strictest
 
-
 Mounted = Any  # FastAPI, Starlette, a router, or anything else that speaks ASGI
 
 
@@ -25,9 +24,8 @@ class UndeclaredRoute(RuntimeError):
 def refuse_undeclared(app: FastAPI, *, declare: Mapping[str, Policy] | None = None) -> list[RoutePolicy]:
     """The routes of an application, all of which have a policy. Call it when everything is included and mounted.
 
-    Args:
-        declare: policies of what cannot declare its own, by path: opaque ASGI applications, static files, routes of
-            other libraries. The documentation routes of FastAPI count as public unless named here.
+    `declare` gives the policies of what cannot declare its own, by path: opaque ASGI applications, static files, routes
+    of other libraries. The documentation routes of FastAPI count as public unless named there.
 
     Raises:
         UndeclaredRoute: a route has no policy, or `declare` names a path that is not there.

@@ -25,6 +25,8 @@ Secret = Annotated[Text, Field(repr=False)]
 
 
 class Registration(BaseModel):
+    """A new account."""
+
     email: Text
     password: Secret
     name: Text | None = None
@@ -32,24 +34,34 @@ class Registration(BaseModel):
 
 
 class Credentials(BaseModel):
+    """An e-mail address and a password."""
+
     email: Text
     password: Secret
 
 
 class RefreshRequest(BaseModel):
+    """A refresh token, unless the cookie carries it."""
+
     refresh_token: Annotated[Text | None, Field(repr=False)] = None
 
 
 class ProfileChange(BaseModel):
+    """What a user may change about themselves."""
+
     name: Text
 
 
 class PasswordChange(BaseModel):
+    """The current password, and the one to come."""
+
     current_password: Secret
     new_password: Secret
 
 
 class UserOut(BaseModel):
+    """A user, as they see themselves."""
+
     id: str
     email: str
     name: str | None
@@ -67,7 +79,7 @@ class TokensOut(BaseModel):
     """As RFC 6749, section 5.1. `refresh_token` is left out where the cookie carries it."""
 
     access_token: str = Field(repr=False)
-    token_type: Literal["bearer"] = "bearer"
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a kind, not a token
     expires_in: int
     refresh_token: str | None = Field(default=None, repr=False)
     user: UserOut
@@ -76,7 +88,7 @@ class TokensOut(BaseModel):
     def of(cls, signed_in: SignedIn, *, with_refresh_token: bool) -> Self:
         tokens = cls(
             access_token=signed_in.access_token,
-            token_type="bearer",
+            token_type="bearer",  # noqa: S106
             expires_in=signed_in.expires_in,
             user=UserOut.of(signed_in.user),
         )
@@ -86,6 +98,8 @@ class TokensOut(BaseModel):
 
 
 class LoginOut(BaseModel):
+    """One signed-in device."""
+
     sid: str
     created_at: datetime
     last_used_at: datetime
@@ -106,11 +120,15 @@ class LoginOut(BaseModel):
 
 
 class LoginsPage(BaseModel):
+    """A page of devices, newest first."""
+
     items: list[LoginOut]
     next_cursor: str | None
 
 
 class RegistrationOut(BaseModel):
+    """What a sign-up form needs to know."""
+
     open: bool
     first_user: bool
     setup_code_required: bool

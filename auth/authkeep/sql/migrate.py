@@ -37,7 +37,8 @@ def _upgrade(connection: Connection) -> None:
     script = ScriptDirectory.from_config(config)
 
     def to_head(revision: str | tuple[str, ...], _: MigrationContext) -> list[MigrationStep]:
-        return list(script._upgrade_revs("head", revision))  # type: ignore[arg-type]
+        # What `alembic upgrade head` itself calls; there is no public name for it without an env.py.
+        return list(script._upgrade_revs("head", revision))  # type: ignore[arg-type] # noqa: SLF001
 
     with EnvironmentContext(config, script, fn=to_head) as environment:
         environment.configure(connection=connection, target_metadata=metadata, version_table=_VERSION_TABLE)

@@ -11,10 +11,12 @@ from authkeep.store import Ancestor, EndReason, Login, Revocation, User
 
 
 def user_from(row: RowMapping) -> User:
+    """The record of a row."""
     return User(**{**row, "role": Role(row["role"])})
 
 
 def user_row(user: User) -> dict[str, Any]:
+    """The row of a record."""
     return {
         "id": user.id,
         "email": user.email,
@@ -29,12 +31,14 @@ def user_row(user: User) -> dict[str, Any]:
 
 
 def login_from(row: RowMapping) -> Login:
+    """The record of a row."""
     reason = row["end_reason"]
     recent = tuple(_ancestor_from(item) for item in row["recent"])
     return Login(**{**row, "recent": recent, "end_reason": EndReason(reason) if reason else None})
 
 
 def login_row(login: Login) -> dict[str, Any]:
+    """The row of a record."""
     return {
         "sid": login.sid,
         "user_id": login.user_id,
@@ -52,10 +56,12 @@ def login_row(login: Login) -> dict[str, Any]:
 
 
 def revocation_from(row: RowMapping) -> Revocation:
+    """The record of a row."""
     return Revocation(**row)
 
 
 def revocation_row(revocation: Revocation) -> dict[str, Any]:
+    """The row of a record."""
     return {
         "id": revocation.id,
         "sid": revocation.sid,

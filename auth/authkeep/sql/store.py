@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, delete, exists, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -196,7 +196,7 @@ def _changes(change: UserChange) -> dict[str, Any]:
     return values
 
 
-def _end(ending: Ending) -> Any:
+def _end(ending: Ending) -> Update:
     return update(logins).values(ended_at=ending.at, end_reason=ending.reason.value, recent=[])
 
 

@@ -19,6 +19,8 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
 )
+from sqlalchemy.types import TypeEngine
+from typing_extensions import override
 
 metadata = MetaData(
     naming_convention={
@@ -37,20 +39,21 @@ _SHA256_HEX = String(64)
 class UtcDateTime(TypeDecorator[datetime]):
     """Aware UTC in Python on every database. SQLite has no time zones, so there it is stored without one."""
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime(timezone=True)
+    cache_ok: bool | None = True
 
+    @override
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+    @override
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        moment: datetime = value
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 users = Table(
