@@ -1,0 +1,28 @@
+"""The same journey on PostgreSQL, and through a restart of the server."""
+
+from pathlib import Path
+
+from testbed.chatkeep_server import running_server
+from testbed.people import Person
+
+
+def test_the_journey_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    environ = {
+        "CHATKEEP_DATABASE_URL": postgres_url.replace("+asyncpg", ""),
+        "CHATKEEP_LLM_BASE_URL": "scripted:",
+        "CHATKEEP_PAGE": "false",
+    }
+    with running_server(tmp_path / "data", environ) as server:
+        alice, bob = (Person(server.url, name).register() for name in ("alice", "bob"))
+        chat = alice.new_chat()
+        assert alice.send(chat, "count to 20")[-1]["type"] == "generation.completed"
+        assert bob.http.get(f"/chat/sessions/{chat}").status_code == 404
+        accepted = alice.start(chat, "count to 100000 [[delay 5ms]]")
+        server.stop()
+    assert not (tmp_path / "data" / "chatkeep.db").exists()
+    with running_server(tmp_path / "data", environ) as server:
+        alice.http.base_url = server.url
+        messages = alice.messages(chat)
+        assert [message["status"] for message in messages] == ["completed", "completed", "completed", "interrupted"]
+        assert messages[-1]["id"] == accepted["message_id"]
+        assert alice.http.get("/chat/sessions", params={"q": "COUNT"}).json()["items"][0]["id"] == chat
