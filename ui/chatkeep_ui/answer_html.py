@@ -61,8 +61,11 @@ class AnswerRenderer(RendererHTML):
 
     def link_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
         """Open elsewhere, and tell the other side nothing."""
-        address = escape(str(tokens[index].attrs.get("href", "")))
-        return f'<a href="{address}" target="_blank" rel="noopener noreferrer nofollow">'
+        address = str(tokens[index].attrs.get("href", ""))
+        # The parser lets an address through that it could not read, as an empty one: a link to our own page.
+        if not safe_link(address):
+            return "<a>"
+        return f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer nofollow">'
 
     def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
         """Code with its language's name and a copy button, which static/page.js answers."""

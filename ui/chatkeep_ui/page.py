@@ -58,18 +58,16 @@ class Page:
         vault = Vault()
         streamlit = App(_SCRIPT)
         # No environment proxies: the API is our own server.
-        async with (
-            httpx.AsyncClient(
-                base_url=self._api_url, headers=self._api_headers, timeout=API_TIMEOUT, trust_env=False
-            ) as http,
-            streamlit_running(streamlit),
-        ):
+        async with httpx.AsyncClient(
+            base_url=self._api_url, headers=self._api_headers, timeout=API_TIMEOUT, trust_env=False
+        ) as http:
             with ApiConnection(self._api_url, self._api_headers) as api, open_page.opened(OpenPage(vault, api)):
-                self._running = self._composed(streamlit, AuthClient(http), vault)
-                try:
-                    yield
-                finally:
-                    self._running = None
+                async with streamlit_running(streamlit):
+                    self._running = self._composed(streamlit, AuthClient(http), vault)
+                    try:
+                        yield
+                    finally:
+                        self._running = None
 
     def _composed(self, streamlit: ASGIApp, auth: AuthClient, vault: Vault) -> ASGIApp:
         renewal = Renewal(auth, vault)

@@ -43,7 +43,9 @@ class Generation:
 
 @dataclass
 class ApiStandIn:
-    """Levers: `refuse_send` answers the next sends, `answer` and `pace` shape the stream; `token_life` in seconds."""
+    """Levers: `refuse_*` answer instead of the real thing, `answer`, `pace` and `ending` shape the stream, `token_life`
+    is in seconds: with 0, tokens have to be renewed before the page can use them.
+    """
 
     setup_code: str | None = None
     registration_open: bool = True
@@ -52,6 +54,7 @@ class ApiStandIn:
     pace: float = 0.03
     ending: str = "generation.completed"
     refuse_send: JSONResponse | None = None
+    refuse_login: JSONResponse | None = None
     models: list[dict[str, Any]] = field(
         default_factory=lambda: [
             {"id": "smollm2-135m", "default": True, "builtin": True, "ready": True, "progress": 1.0}
@@ -112,6 +115,8 @@ class ApiStandIn:
 
     async def login(self, request: Request) -> Response:
         self._note(request)
+        if self.refuse_login is not None:
+            return self.refuse_login
         body = await request.json()
         user = self.users.get(body["email"])
         if user is None or user["password"] != body["password"]:

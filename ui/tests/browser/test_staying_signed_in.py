@@ -1,0 +1,56 @@
+"""F5, a restart of the server, an access token that expires while the page is open, and a login that ends."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from testbed.chatkeep_server import running_server
+from ui.tests.api_stand_in import ApiStandIn
+from ui.tests.browser.conftest import GENEROUS
+from ui.tests.browser.people import PATIENCE, Tab, tab
+from ui.tests.site import running_site
+
+pytestmark = pytest.mark.browser
+
+
+def test_f5_stays_signed_in(ada: Tab) -> None:
+    for _ in range(2):
+        ada.page.reload()
+        ada.wait()
+
+
+def test_an_open_page_survives_a_restart_of_the_server(profile: Callable[..., BrowserContext], tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", GENEROUS) as server:
+        person = tab(profile(), server.url).register("Ada")
+        person.ask("The heron nests at dawn")
+        port = server.url.rsplit(":", 1)[1]
+    with running_server(tmp_path / "data", GENEROUS, "--port", port):
+        # Nobody touches the page: it finds its way back by itself.
+        expect(person.page.locator(".stApp[data-test-connection-state=CONNECTED]")).to_be_visible(timeout=PATIENCE)
+        person.ask("And at dusk?")
+        expect(person.page.locator(".ck-user").first).to_contain_text("heron")
+
+
+def test_an_expired_access_token_is_renewed_and_nothing_is_lost(profile: Callable[..., BrowserContext]) -> None:
+    with running_site(ApiStandIn(answer="Quite so.")) as site:
+        person = tab(profile(), site.url).register("Ada")
+        site.api.access.clear()
+        person.say("Is the sea salty?")
+
+        expect(person.answers).to_contain_text("Quite so.", timeout=PATIENCE)
+        expect(person.page.locator(".ck-user")).to_have_text("Is the sea salty?")
+        assert site.api.refreshes == 1
+
+
+def test_a_login_that_has_ended_leads_to_the_sign_in_page(profile: Callable[..., BrowserContext]) -> None:
+    with running_site(ApiStandIn(answer="Quite so.")) as site:
+        person = tab(profile(), site.url).register("Ada")
+        person.ask("Is the sea salty?")
+        site.api.access.clear()
+        site.api.refresh.clear()
+        person.say("And the lake?")
+
+        expect(person.page.get_by_text("Your sign-in has ended.")).to_be_visible(timeout=PATIENCE)
+        assert "chat=" in person.page.url
