@@ -1,6 +1,6 @@
 import importlib.util
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,12 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from authkeep import Auth, AuthSettings, SigningKeys, Throttle, TrustedProxies
 from authkeep.http import mount
-from authkeep.sql import SqlStore, migrate
+from authkeep.sql import SqlStore, metadata, migrate
 from authkeep.store import Store
 from authkeep.testing import FrozenClock, MemoryStore, cheap_passwords
 from authkeep.throttle import Limit, MemoryCounters
@@ -20,16 +21,19 @@ from authkeep.throttle import Limit, MemoryCounters
 PASSWORD = "seven purple kettles sing"
 FORWARDING_KEY = "k" * 32
 
+
+def own_postgres_url() -> str:
+    url = os.environ.get("AUTHKEEP_TEST_POSTGRES_URL")
+    if url is None:
+        pytest.skip("no PostgreSQL: set AUTHKEEP_TEST_POSTGRES_URL to postgresql+asyncpg://... of an empty database")
+    return url
+
+
 if importlib.util.find_spec("testbed") is None:
     # Away from the repository whose test servers these are, for instance where only the wheel is installed.
     @pytest.fixture
     def postgres_url() -> str:
-        url = os.environ.get("AUTHKEEP_TEST_POSTGRES_URL")
-        if url is None:
-            pytest.skip(
-                "no PostgreSQL: set AUTHKEEP_TEST_POSTGRES_URL to postgresql+asyncpg://... of an empty database"
-            )
-        return url
+        return own_postgres_url()
 
     @pytest.fixture
     def valkey_url() -> str:
@@ -82,9 +86,23 @@ async def sqlite_store(tmp_path: Path) -> AsyncIterator[SqlStore]:
         yield SqlStore(engine)
 
 
+@pytest.fixture(scope="session")
+def migrated_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """One database with authkeep's tables, for all tests that leave the schema alone."""
+    if importlib.util.find_spec("testbed") is None:
+        yield own_postgres_url()
+        return
+    server = request.getfixturevalue("postgres")
+    database = server.create_database()
+    yield server.url(database)
+    server.drop_database(database)
+
+
 @pytest.fixture
-async def postgres_store(postgres_url: str) -> AsyncIterator[SqlStore]:
-    async with migrated(postgres_url) as engine:
+async def postgres_store(migrated_postgres_url: str) -> AsyncIterator[SqlStore]:
+    async with migrated(migrated_postgres_url) as engine:
+        async with engine.begin() as db:
+            await db.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
         yield SqlStore(engine)
 
 
