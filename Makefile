@@ -26,7 +26,7 @@ run: setup ## Start the server: API and web page on one port
 	@exec $(BIN)/chatkeep serve $(ARGS)
 
 .PHONY: test
-test: check testbed ## Check the code, then run all tests
+test: lint testbed ## Check the code, then run all tests
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 .PHONY: test-fast
@@ -34,13 +34,16 @@ test-fast: setup ## Run the tests that take no browser and little time
 	@$(BIN)/python -m pytest -m "not browser and not slow" $(ARGS)
 
 .PHONY: check
-check: setup ## Lint, format, types, import contracts, docs and locks
+check: lint ## Lint, format, types, import contracts, docs and locks
+	@$(BIN)/python -m pytest -q tests/house
+
+.PHONY: lint
+lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --no-explicit-package-bases $(SOURCES)
 	@$(BIN)/mypy $(TESTS)
-	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -q tests/house
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: setup ## Format the code, and mend what can be mended
