@@ -54,7 +54,7 @@ async def change_password(auth: CurrentAuth, principal: CurrentPrincipal, change
     await auth.accounts.change_password(principal, change.current_password, change.new_password)
 
 
-@well_known.get("/.well-known/jwks.json", dependencies=[Depends(public)])
+@well_known.get("/jwks.json", dependencies=[Depends(public)])
 async def jwks(auth: CurrentAuth, response: Response) -> dict[str, list[dict[str, Any]]]:
     """The public keys that verify access tokens (RFC 7517)."""
     # Short enough for a new key to be known before it signs (a rotation publishes first).
