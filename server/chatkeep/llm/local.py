@@ -64,9 +64,10 @@ class LocalChatModel:
         self._restart_pause = restart_pause
         self._supervisor: LlamaSupervisor | None = None
         self._endpoint: OpenAIChatModel | None = None
-        self._ready = asyncio.Event()
+        self._changed = asyncio.Event()
         self._turn = asyncio.Semaphore(_SLOTS)
         self._waiting = 0
+        self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
         self.pid: int | None = None
 
@@ -100,12 +101,15 @@ class LocalChatModel:
 
     async def aclose(self) -> None:
         """End the process and wait until it is gone."""
+        self._closed = True
         if self._supervisor is not None:
             await self._supervisor.aclose()
         if self._closing:
             await asyncio.wait(self._closing)
 
     def _start(self) -> LlamaSupervisor:
+        if self._closed:
+            raise ModelUnavailable("The built-in model has been stopped.")
         if self._supervisor is None:
             config = LlamaConfig(str(_find_model_file()), _SHA256, MODEL, "", 0, _SLOTS, _CONTEXT_TOKENS)
             self._supervisor = LlamaSupervisor(config, self._on_change, pause=self._restart_pause)
@@ -121,11 +125,11 @@ class LocalChatModel:
             task.add_done_callback(self._closing.discard)
         if listening is None:
             self.pid = self._endpoint = None
-            self._ready.clear()
         else:
             self._endpoint = OpenAIChatModel(listening.url, listening.api_key, options=_OPTIONS, bounds=_BOUNDS)
             self.pid = listening.pid
-            self._ready.set()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def _wait_for_turn(self) -> None:
         try:
@@ -151,7 +155,8 @@ class LocalChatModel:
         try:
             async with asyncio.timeout(self._ready_timeout):
                 while self._endpoint is None:
-                    await self._ready.wait()
+                    self._start()
+                    await self._changed.wait()
         except TimeoutError:
             raise ModelUnavailable("The built-in model is still loading. Try again shortly.") from None
         return self._endpoint

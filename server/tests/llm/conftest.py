@@ -14,8 +14,10 @@ from chatkeep.llm.scripted_upstream import ScriptedUpstream
 QUICK = Bounds(connect=5.0, first_byte=0.2, idle=0.2, total=60.0, body=4 << 20)
 
 
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Every asynchronous test in this folder runs on the production loop and on the standard one."""
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The client's tests run on the production loop and on the standard one; to load a model twice would be slow."""
+    if item.path.name == "test_local.py":
+        return {"uvloop": uvloop.new_event_loop}
     return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
