@@ -70,7 +70,6 @@ class Auth:
     async def running(self) -> AsyncIterator["Auth"]:
         """Enter in the host's lifespan: starts the password pool, loads the revocations and keeps them fresh."""
         async with self.passwords.running(), self.revocations.running():
-            await self.store.purge(self.clock.now())
             yield self
 
     async def verify(self, token: str) -> Principal:

@@ -16,6 +16,7 @@ from authkeep.clock import Clock
 from authkeep.errors import InvalidToken, RevocationsUnknown
 from authkeep.store import Revocation, Store
 
+_PURGE_SECONDS = 3600.0
 _log = logging.getLogger("authkeep.revocation")
 
 
@@ -59,6 +60,7 @@ class Revocations:
         self._reread_seconds = reread.total_seconds()
         self._lease_seconds = lease.total_seconds()
         self._confirmed_at = float("-inf")
+        self._purged_at = float("-inf")
         self.failures = 0
 
     @property
@@ -98,6 +100,7 @@ class Revocations:
     async def running(self) -> AsyncIterator[None]:
         """Load the set, then keep reading it. A host that cannot load it does not start."""
         await self.reread()
+        await self._purge_now_and_then()
         task = asyncio.create_task(self._keep_reading(), name="authkeep revocations")
         try:
             yield
@@ -111,6 +114,12 @@ class Revocations:
             await asyncio.sleep(self._reread_seconds)
             try:
                 await self.reread()
+                await self._purge_now_and_then()
             except Exception as error:  # noqa: BLE001 - whatever a driver raises: the loop outlives it
                 self.failures += 1
                 _log.warning("Revocations were not re-read: %s", type(error).__name__)
+
+    async def _purge_now_and_then(self) -> None:
+        if self._clock.monotonic() - self._purged_at >= _PURGE_SECONDS:
+            await self._store.purge(self._clock.now())
+            self._purged_at = self._clock.monotonic()
