@@ -19,6 +19,7 @@ from chatkeep.chat.dependencies import ChatServices
 from chatkeep.chat.routes_generations import router as generations_router
 from chatkeep.chat.routes_sessions import router as sessions_router
 from chatkeep.chat.runner import GenerationRunner
+from chatkeep.data_dir import DataDirUnusable, make_private
 from chatkeep.db import Database, DatabaseUnusable
 from chatkeep.llm.model import ChatModel
 from chatkeep.llm.selection import build_chat_model
@@ -61,19 +62,16 @@ async def prepare(settings: Settings) -> None:
     Raises:
         ServerUnusable: one of these cannot be done.
     """
-    try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ServerUnusable(f"CHATKEEP_DATA_DIR: cannot create {settings.data_dir} ({error.strerror})") from None
     database = Database(settings.effective_database_url)
     try:
+        make_private(settings.data_dir)
         await database.check()
         await upgrade(database)
         if settings.admin_email is not None:
             auth = identity.make_auth(settings, database)
             async with auth.running():
                 await identity.create_admin(auth, settings)
-    except (DatabaseUnusable, ValueError) as error:
+    except (DataDirUnusable, DatabaseUnusable, ValueError) as error:
         raise ServerUnusable(str(error)) from None
     finally:
         await database.aclose()

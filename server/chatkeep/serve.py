@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import ExitStack
 from typing import cast
 
 import click
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 
 from chatkeep.app import ServerUnusable, create_app, prepare
 from chatkeep.chat.dependencies import ChatServices
+from chatkeep.data_dir import DataDirUnusable, make_private, one_server
 from chatkeep.identity import setup_code_to_show
 from chatkeep.settings import Settings
 
@@ -23,8 +25,15 @@ def serve(settings: Settings) -> None:
     Raises:
         ServerUnusable: the server cannot start with these settings; the message names the one to change.
     """
-    listener = _listen(settings.host, settings.port)
-    with listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with ExitStack() as stack:
+        try:
+            make_private(settings.data_dir)
+            if settings.effective_database_url.startswith("sqlite"):
+                stack.enter_context(one_server(settings.data_dir))
+        except DataDirUnusable as error:
+            raise ServerUnusable(str(error)) from None
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        runner = stack.enter_context(asyncio.Runner(loop_factory=_loop_factory()))
         runner.run(_serve(settings, listener))
 
 

@@ -82,6 +82,13 @@ def test_a_setting_that_cannot_work_is_named(tmp_path: Path, name: str, value: s
     assert "hush" not in ended.stderr
 
 
+def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", ENVIRON):
+        ended = chatkeep(tmp_path, "serve", "--port", "0", **ENVIRON)
+    assert ended.returncode == 1
+    assert "another chatkeep server is using" in ended.stderr
+
+
 def test_config_show_tells_value_and_source_and_no_secret(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("CHATKEEP_PORT=9999\n")
     shown = chatkeep(tmp_path, "config", "show", CHATKEEP_LLM_API_KEY="sk-hush", CHATKEEP_LLM_MODELS="a,b")

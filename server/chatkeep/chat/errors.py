@@ -67,7 +67,7 @@ class LogGone(ChatkeepError):
     title = "These events have expired"
 
     def __init__(self) -> None:
-        super().__init__("The generation has ended and its events are gone; read the message instead.")
+        super().__init__("The events of this answer are no longer held here; read the message instead.")
 
 
 class Draining(ChatkeepError):

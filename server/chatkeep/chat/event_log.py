@@ -33,7 +33,7 @@ class EventLog:
         self.ended = False
         self.last_append = 0.0
         self._max_bytes = max_bytes
-        self._bytes = 0
+        self.size = 0
         # Each frame with the text it added, so that what is dropped can still be told as text.
         self._frames: deque[tuple[bytes, str]] = deque()
         self._dropped_text: list[str] = []
@@ -54,10 +54,10 @@ class EventLog:
             self._opening = fields or {}
         frame = encode_frame(self.last_seq, event, self.generation_id, fields or {})
         self._frames.append((frame, text))
-        self._bytes += len(frame)
-        while self._bytes > self._max_bytes and len(self._frames) > 1:
+        self.size += len(frame)
+        while self.size > self._max_bytes and len(self._frames) > 1:
             dropped, dropped_text = self._frames.popleft()
-            self._bytes -= len(dropped)
+            self.size -= len(dropped)
             self._dropped_text.append(dropped_text)
         self.ended = event in TERMINAL
         self.last_append = asyncio.get_running_loop().time()

@@ -27,6 +27,7 @@ CHECKPOINT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
 # An ended log stays for those who reload; after that the message itself is the record.
 KEEP_ENDED_LOG_SECONDS = 300.0
+MAX_ENDED_LOG_BYTES = 64 * 1024 * 1024
 STALE_AFTER = timedelta(seconds=30)
 MAX_CONTEXT_MESSAGES = 400
 
@@ -249,11 +250,16 @@ class GenerationRunner:
                 self.stop(key)
 
     def _beat_and_forget(self, now: float) -> None:
-        for generation_id, event_log in list(self._logs.items()):
+        kept_bytes = 0
+        # The newest first: when memory is short it is the oldest ended logs that go.
+        for generation_id, event_log in reversed(list(self._logs.items())):
             silence = now - event_log.last_append
-            if not event_log.ended and silence >= HEARTBEAT_SECONDS:
-                event_log.append("heartbeat")
-            elif event_log.ended and silence >= KEEP_ENDED_LOG_SECONDS:
+            if not event_log.ended:
+                if silence >= HEARTBEAT_SECONDS:
+                    event_log.append("heartbeat")
+                continue
+            kept_bytes += event_log.size
+            if silence >= KEEP_ENDED_LOG_SECONDS or kept_bytes > MAX_ENDED_LOG_BYTES:
                 del self._logs[generation_id]
 
 
