@@ -50,7 +50,7 @@ async def _checked_patch(body: SessionPatch, services: Services, _: CurrentOwner
 @router.post("/sessions", status_code=201)
 async def create(owner: CurrentOwner, body: Annotated[NewSession, Depends(_checked_new)], db: WritingDb) -> SessionOut:
     """Begin a conversation."""
-    return SessionOut.of(await create_session(db, owner, body.title, body.model, datetime.now(UTC)))
+    return SessionOut.model_validate(await create_session(db, owner, body.title, body.model, datetime.now(UTC)))
 
 
 @router.get("/sessions")
@@ -63,13 +63,13 @@ async def list_mine(
 ) -> Page[SessionOut]:
     """Your conversations, the most recently used first."""
     page = await list_sessions(db, owner, q, limit, Cursor.decode(cursor) if cursor else None)
-    return Page(items=[SessionOut.of(session) for session in page.items], next_cursor=page.next_cursor)
+    return Page(items=[SessionOut.model_validate(session) for session in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/sessions/{session_id}")
 async def get(owner: CurrentOwner, session_id: UUID, db: ReadingDb) -> SessionOut:
     """One conversation."""
-    return SessionOut.of(await get_session(db, owner, str(session_id)))
+    return SessionOut.model_validate(await get_session(db, owner, str(session_id)))
 
 
 @router.patch("/sessions/{session_id}")
@@ -77,7 +77,9 @@ async def change(
     owner: CurrentOwner, session_id: UUID, body: Annotated[SessionPatch, Depends(_checked_patch)], db: WritingDb
 ) -> SessionOut:
     """Rename it, or choose another model for what follows."""
-    return SessionOut.of(await change_session(db, owner, str(session_id), SessionChange(body.title, body.model)))
+    return SessionOut.model_validate(
+        await change_session(db, owner, str(session_id), SessionChange(body.title, body.model))
+    )
 
 
 @router.delete("/sessions/{session_id}", status_code=204, response_class=Response)
@@ -96,7 +98,7 @@ async def messages(
     """The messages of a conversation, oldest first."""
     await get_session(db, owner, str(session_id))
     page = await list_messages(db, owner, str(session_id), limit, Cursor.decode(cursor) if cursor else None)
-    return Page(items=[MessageOut.of(message) for message in page.items], next_cursor=page.next_cursor)
+    return Page(items=[MessageOut.model_validate(message) for message in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/models")

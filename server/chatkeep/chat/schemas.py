@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from chatkeep.chat.records import ChatSession, Generation, Message, State
+from chatkeep.chat.records import Generation, State
 
 MAX_MESSAGE_CHARACTERS = 200_000
 
@@ -57,7 +57,13 @@ class SendRequest(_Request):
     model: ModelName | None = None
 
 
-class SessionOut(BaseModel):
+class _FromRecord(BaseModel):
+    """Made by `model_validate` from the record of the same fields."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class SessionOut(_FromRecord):
     """A conversation."""
 
     id: str
@@ -66,19 +72,8 @@ class SessionOut(BaseModel):
     created_at: datetime
     updated_at: datetime
 
-    @classmethod
-    def of(cls, session: ChatSession) -> Self:
-        """As it travels."""
-        return cls(
-            id=session.id,
-            title=session.title,
-            model=session.model,
-            created_at=session.created_at,
-            updated_at=session.updated_at,
-        )
 
-
-class MessageOut(BaseModel):
+class MessageOut(_FromRecord):
     """A turn. While `status` is queued or running, `generation_id` names the events to follow."""
 
     id: str
@@ -92,23 +87,6 @@ class MessageOut(BaseModel):
     error: dict[str, Any] | None
     created_at: datetime
     generation_id: str | None
-
-    @classmethod
-    def of(cls, message: Message) -> Self:
-        """As it travels."""
-        return cls(
-            id=message.id,
-            parent_id=message.parent_id,
-            role=message.role,
-            content=message.content,
-            status=message.status,
-            model=message.model,
-            citations=message.citations,
-            usage=message.usage,
-            error=message.error,
-            created_at=message.created_at,
-            generation_id=message.generation_id,
-        )
 
 
 class Accepted(BaseModel):
