@@ -6,7 +6,7 @@ from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.api_client import ApiClient
 from chatkeep_ui.chat_list import show_chat_list
 from chatkeep_ui.chat_records import shown_path
-from chatkeep_ui.composer import do_what_was_asked, show_composer
+from chatkeep_ui.composer import AroundTheBox, do_what_was_asked, show_around_box, show_box
 from chatkeep_ui.conversation import answer_being_written, show_growing, show_messages
 from chatkeep_ui.model_choice import show_model_choice
 from chatkeep_ui.page_state import PageState, chat_id, go_to, page_state
@@ -18,18 +18,26 @@ from chatkeep_ui.welcome import show_welcome
 def show_chats() -> None:
     """One run of the script."""
     st.set_page_config(page_title="chatkeep", layout="centered", initial_sidebar_state="auto")
+    # Clicked by static/page.js when the connection is back: the page may have missed the rest of an answer.
+    st.button("Refresh", key="ck-refresh")
+    state = page_state()
+    around = show_box(state)
     key = page_key()
     client: ApiClient | None = None
     try:
         client = client_for(key)
-        _show(client, page_state(client.user_id))
+        if not state.belongs_to(client.user_id):
+            # Somebody else has signed in in this browser: nothing of the one before may be shown, or sent.
+            st.session_state.clear()
+            st.rerun()
+        _show(client, state, around)
     except SignInEnded:
         ask_to_renew(key, client)
     except ApiError as error:
         _show_trouble(error)
 
 
-def _show(client: ApiClient, state: PageState) -> None:
+def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
     account = state.account = state.account or client.account()
     state.offer = client.models()
     do_what_was_asked(client, state)
@@ -43,13 +51,12 @@ def _show(client: ApiClient, state: PageState) -> None:
         _show_no_such_chat()
         return
     growing = answer_being_written(path)
-    show_composer(state, growing)
-    if not path:
+    show_around_box(around, state, growing)
+    if session is None or not path:
         show_welcome(account, state)
         return
-    if session is not None:
-        st.set_page_config(page_title=f"{session.title} · chatkeep")
-        st.html(f'<h1 class="ck-hidden">{plain_html(session.title)}</h1>')
+    st.set_page_config(page_title=f"{session.title} · chatkeep")
+    st.html(f'<h1 class="ck-hidden">{plain_html(session.title)}</h1>')
     show_messages(state, path)
     if growing is not None:
         show_growing(growing)

@@ -1,10 +1,13 @@
 """Where messages are written and sent from, and answers stopped.
 
-A click only notes what to do. It is done in the run that follows, once that run has a client: when the sign-in has to
-be renewed in between, nothing is lost. What the API refuses goes back into the box, with the reason above it.
+What is typed or clicked is only noted. It is done once the run has a client: when the sign-in has to be renewed in
+between, nothing is lost. What the API refuses goes back into the box, with the reason above it.
 """
 
+from dataclasses import dataclass
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.api_client import ApiClient
@@ -17,7 +20,7 @@ _BOX = "ck-message"
 
 
 def do_what_was_asked(client: ApiClient, state: PageState) -> None:
-    """Stop and send what the clicks before this run have noted.
+    """Stop and send what has been noted.
 
     Raises:
         SignInEnded: nothing was done yet, and nothing is forgotten.
@@ -33,25 +36,46 @@ def say(state: PageState, text: str, parent_id: str | None = None) -> None:
     state.outgoing = Outgoing(text, chat_id(), parent_id)
 
 
-def show_composer(state: PageState, writing: ChatMessage | None) -> None:
-    """The box at the bottom; while an answer is `writing`, a button to stop it."""
+@dataclass(frozen=True, slots=True)
+class AroundTheBox:
+    """Places above and below the box, filled once the run knows what belongs there."""
+
+    above: DeltaGenerator
+    below: DeltaGenerator
+
+
+def show_box(state: PageState) -> AroundTheBox:
+    """The box at the bottom. Comes first in a run, so that what was typed is noted whatever goes wrong after it."""
+    if state.back_into_box is not None:
+        st.session_state[_BOX], state.back_into_box = state.back_into_box, None
     with st.bottom:
-        if writing is not None and writing.generation_id is not None:
-            with st.container(key="ck-stop", horizontal_alignment="center"):
-                if st.button("Stop", icon=":material/stop_circle:", key="ck-stop-button"):
-                    state.to_stop = writing.generation_id
-                    st.rerun()
+        above = st.container(key="ck-above", gap="small")
+        # The returned value, not a callback: callbacks are lost in the first run after the server has been restarted.
+        text = st.chat_input("Message chatkeep", key=_BOX)
+        below = st.container(key="ck-below")
+    if text and text.strip():
+        say(state, text)
+        st.rerun()
+    return AroundTheBox(above, below)
+
+
+def show_around_box(around: AroundTheBox, state: PageState, growing: ChatMessage | None) -> None:
+    """Why a message was not sent, how the model does, and a button to stop the answer that is `growing`."""
+    with around.above:
+        if growing is not None and growing.generation_id is not None:
+            _show_stop(state, growing.generation_id)
         if state.refused:
             st.html(f'<p class="ck-refused" role="alert"><strong>Not sent.</strong> {plain_html(state.refused)}</p>')
         show_model_state(state)
-        st.chat_input("Message chatkeep", key=_BOX, on_submit=_submitted, args=(state,))
+    with around.below:
         show_honest_line(state)
 
 
-def _submitted(state: PageState) -> None:
-    text = str(st.session_state[_BOX] or "")
-    if text.strip():
-        say(state, text)
+def _show_stop(state: PageState, generation_id: str) -> None:
+    with st.container(key="ck-stop", horizontal_alignment="center"):
+        if st.button("Stop", icon=":material/stop_circle:", key="ck-stop-button"):
+            state.to_stop = generation_id
+            st.rerun()
 
 
 def _stop(client: ApiClient, state: PageState, generation_id: str) -> None:
@@ -76,8 +100,11 @@ def _send(client: ApiClient, state: PageState, outgoing: Outgoing) -> None:
         raise
     except ApiError as error:
         state.refused = str(error)
-        st.session_state[_BOX] = outgoing.text
+        state.back_into_box = outgoing.text
     else:
         state.refused = ""
         state.attempt = ("", "")
     state.outgoing = None
+    if state.back_into_box is not None:
+        # The box of this run is drawn already: it gets its words in the next.
+        st.rerun()

@@ -80,7 +80,7 @@ def _show_how_to_connect() -> None:
 def _show_loading() -> None:
     """Look again every second until the model is there, then draw the page anew."""
     client = client_for(page_key())
-    state = page_state(client.user_id)
+    state = page_state()
     state.offer = client.models()
     loading = [model for model in state.offer.models if not model.ready]
     if not loading:

@@ -30,11 +30,17 @@ class PageState:
     offer: ModelOffer | None = None
     outgoing: Outgoing | None = None
     refused: str = ""
+    back_into_box: str | None = None
     to_stop: str | None = None
     attempt: tuple[str, str] = ("", "")
     sessions_shown: int = SESSIONS_AT_FIRST
     notice_dismissed: bool = False
     html: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def belongs_to(self, user_id: str) -> bool:
+        """Whether this is `user_id`'s memory. A tab belongs to whom it was first shown to."""
+        self.owner = self.owner or user_id
+        return self.owner == user_id
 
     def idempotency_key(self, session_id: str, text: str) -> str:
         """The same key for the same words sent to the same chat, until they have been taken."""
@@ -44,12 +50,11 @@ class PageState:
         return self.attempt[1]
 
 
-def page_state(owner: str) -> PageState:
-    """This tab's memory, begun anew when the tab belongs to another sign-in than before."""
+def page_state() -> PageState:
+    """This tab's memory."""
     state = cast("PageState | None", st.session_state.get(_KEY))
-    if state is None or state.owner != owner:
-        state = PageState(owner=owner)
-        st.session_state[_KEY] = state
+    if state is None:
+        state = st.session_state[_KEY] = PageState()
     return state
 
 

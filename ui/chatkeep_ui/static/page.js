@@ -56,13 +56,31 @@ function watchScroll(main) {
 }
 
 let watched = null;
+let shownOnce = false;
 new MutationObserver(() => {
   const main = document.querySelector("[data-testid=stMain]");
   if (main && main !== watched) { watched = main; watchScroll(main); }
   if (main) stayAtEnd(main);
   answerRenewal();
   nameMenus();
-}).observe(document.documentElement, { childList: true, subtree: true });
+  refreshAfterBreak();
+}).observe(document.documentElement, {
+  childList: true, subtree: true, attributes: true, attributeFilter: ["data-test-connection-state"],
+});
+
+// Streamlit reconnects by itself, but shows what it had; a restarted server has more to say.
+let broken = false;
+function refreshAfterBreak() {
+  const state = document.querySelector("[data-testid=stApp]")?.dataset.testConnectionState;
+  if (state === "CONNECTED" && broken) {
+    broken = false;
+    document.querySelector(".st-key-ck-refresh button")?.click();
+  } else if (shownOnce && state !== "CONNECTED") {
+    broken = true;
+  } else if (state === "CONNECTED") {
+    shownOnce = true;
+  }
+}
 
 // Streamlit draws menus outside every landmark; a screen reader would not know where it is.
 function nameMenus() {
