@@ -5,8 +5,8 @@ import logging.config
 
 def configure(level: str) -> None:
     """Set up the process's logging."""
-    # httpx would log every request of the page; SQLAlchemy and alembic every statement and migration.
-    noisy = ("httpx", "httpcore", "alembic", "sqlalchemy", "streamlit", "watchdog")
+    # At their own levels these log every request of the page, every statement, and every websocket that opens.
+    noisy = ("alembic", "httpcore", "httpx", "sqlalchemy", "streamlit", "uvicorn.error", "watchdog", "websockets")
     quiet = {name: {"level": "WARNING"} for name in noisy}
     logging.config.dictConfig(
         {
