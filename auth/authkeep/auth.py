@@ -88,7 +88,7 @@ class Auth:
         if revocations.view.refuses(verified):
             raise InvalidToken
         if not revocations.fresh:
-            await revocations.check(verified)
+            await revocations.ask_the_store(verified)
         return verified.principal
 
     def _verify_cached(self, token: str, now: float) -> VerifiedToken:

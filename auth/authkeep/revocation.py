@@ -75,17 +75,13 @@ class Revocations:
         self.view.forget_expired(now.timestamp())
         self._confirmed_at = started
 
-    async def check(self, token: VerifiedToken) -> None:
-        """Refuse a token that has been revoked.
+    async def ask_the_store(self, token: VerifiedToken) -> None:
+        """Whether a token's login lives, from the source: for when the view is not fresh.
 
         Raises:
-            InvalidToken: it has been.
-            RevocationsUnknown: the view is stale and the store does not answer.
+            InvalidToken: it does not.
+            RevocationsUnknown: the store does not answer.
         """
-        if self.view.refuses(token):
-            raise InvalidToken
-        if self.fresh:
-            return
         try:
             principal = token.principal
             live = await self._store.is_live(principal.login_id, principal.user_id, token.epoch)

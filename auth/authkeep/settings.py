@@ -71,7 +71,7 @@ class AuthSettings:
             if not holds:
                 raise ValueError(f"{name} {rule}, but it is {getattr(self, name)!r}")
         for origin in self.trusted_origins:
-            if not origin.startswith(("https://", "http://")) or origin.rstrip("/").count("/") != 2:
+            if not origin.startswith(("https://", "http://")) or origin.count("/") != 2:
                 raise ValueError(f"trusted_origins: {origin!r} is not an origin such as https://app.example")
 
     @property

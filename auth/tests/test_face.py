@@ -59,6 +59,7 @@ def valid() -> AuthSettings:
         ("refresh_grace", timedelta(seconds=11)), ("refresh_grace_uses", 1000), ("hashing_threads", 8),
         ("hashing_queue", 0), ("refresh_idle_lifetime", timedelta(minutes=1)), ("refresh_lifetime", timedelta(days=1)),
         ("revocation_reread", timedelta(minutes=1)), ("trusted_origins", frozenset({"app.example"})),
+        ("trusted_origins", frozenset({"https://app.example/"})),
         ("trusted_origins", frozenset({"https://app.example/path"})),
     ],
 )  # fmt: skip

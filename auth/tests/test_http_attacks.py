@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -315,3 +316,29 @@ async def test_text_that_breaks_lists_or_databases_is_no_name(client: httpx.Asyn
     for name in ("a\x00b", "a\nb", "a\u202eb", "x" * 101):
         answer = await client.patch("/auth/me", headers=user.headers, json={"name": name})
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_name")
+
+
+async def test_a_thief_is_not_told_that_the_reuse_was_noticed(
+    client: httpx.AsyncClient, auth: Auth, clock: Any
+) -> None:
+    stolen = (await signed_in(auth)).refresh_token
+    await client.post("/auth/refresh", json={"refresh_token": stolen})
+    clock.advance(timedelta(seconds=11))
+    noticed = await client.post("/auth/refresh", json={"refresh_token": stolen})
+    invented = await client.post("/auth/refresh", json={"refresh_token": "x"})
+    assert (noticed.status_code, noticed.text) == (invented.status_code, invented.text)
+
+
+async def test_logs_hold_no_token_and_no_password(
+    client: httpx.AsyncClient, alice: Any, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    tokens = (await client.post("/auth/login", json=ALICE)).json()
+    await client.post("/auth/login", json=ALICE | {"password": "hunter2hunter2hunter2"})
+    await client.get("/auth/me", headers={"Authorization": f"Bearer {tokens['access_token']}"})
+    await client.post("/auth/refresh", json=tokens)
+    clock.advance(timedelta(seconds=11))
+    await client.post("/auth/refresh", json=tokens)
+    assert "was reused" in caplog.text
+    for secret in (tokens["access_token"], tokens["refresh_token"], ALICE["password"], "hunter2"):
+        assert secret not in caplog.text

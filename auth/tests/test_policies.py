@@ -108,6 +108,35 @@ def test_a_websocket_is_a_route_too(app: FastAPI) -> None:
         refuse_undeclared(app)
 
 
+async def test_a_websocket_is_refused_before_it_opens(app: FastAPI, auth: Auth) -> None:
+    @app.websocket("/closed")
+    async def closed(socket: WebSocket, principal: CurrentPrincipal) -> None:
+        await socket.accept()
+        await socket.send_text(principal.user_id)
+
+    user = await sign_in(auth)
+    assert await first_messages(app, {}) == [{"type": "websocket.close", "code": 1008, "reason": "not_signed_in"}]
+    opened = await first_messages(app, user.headers)
+    assert opened[-1]["text"] == user.user.id
+
+
+async def first_messages(app: FastAPI, headers: dict[str, str]) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    address = {"path": "/closed", "raw_path": b"/closed", "query_string": b"", "root_path": "", "scheme": "ws"}
+    peers = {"client": ("198.51.100.7", 1), "server": ("x", 80)}
+    scope = {"type": "websocket", "headers": raw, "subprotocols": [], **address, **peers}
+    await app(scope, receive, send)
+    return sent
+
+
 def test_a_declaration_of_what_is_not_there_is_refused(app: FastAPI) -> None:
     with pytest.raises(UndeclaredRoute, match="/typo"):
         refuse_undeclared(app, declare={"/typo": public})

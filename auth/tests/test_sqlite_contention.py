@@ -56,7 +56,7 @@ async def test_no_writer_is_told_that_the_database_is_locked(
         await auth.logins.end_all(await auth.verify(login.access_token))
 
     async with one.running(), two.running():
-        await asyncio.gather(*(live((one, two)[n % 2], n) for n in range(16)))
+        await asyncio.gather(*(live((one, two)[n % 2], n) for n in range(8)))
 
 
 async def test_two_processes_refresh_one_token_to_one_successor(

@@ -30,7 +30,8 @@ def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth") -> None:
     its middleware are left alone.
     """
     app.add_middleware(AuthMiddleware, auth=auth)
-    app.add_exception_handler(AuthError, render_auth_error)
+    # Starlette calls one handler for requests and for WebSockets, and types it as if there were two.
+    app.add_exception_handler(AuthError, render_auth_error)  # type: ignore[arg-type]
     journeys = _PrefixRouter(prefix=prefix)
     journeys.include_router(account_routes.router)
     journeys.include_router(login_routes.router)

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 from typing_extensions import override
 
 from authkeep.errors import AuthError, InvalidInput, RequestTooLarge
@@ -54,10 +55,16 @@ def problem_response(
     return ProblemResponse(content, status, headers=headers)
 
 
-async def render_auth_error(request: Request, error: Exception) -> Response:
-    """The handler for `AuthError`, with the RateLimit fields of whatever was counted on the way."""
+async def render_auth_error(request: Request | WebSocket, error: Exception) -> Response | None:
+    """The handler for `AuthError`, with the RateLimit fields of whatever was counted on the way.
+
+    A WebSocket is closed instead, before it opens or with 1008 (policy violation): it has no place for a body.
+    """
     if not isinstance(error, AuthError):
         raise error
+    if isinstance(request, WebSocket):
+        await request.close(1008, error.code)
+        return None
     identity = request.scope.get(SCOPE_KEY)
     limits = identity.limit_headers() if isinstance(identity, RequestIdentity) else {}
     headers = {**limits, **NO_STORE, **error.headers}

@@ -122,7 +122,9 @@ class SqlStore:
 
     async def rotate_login(self, sid: str, decide: Callable[[Login], Rotation]) -> tuple[Rotation, User] | None:
         async with self._engine.begin() as db:
-            lock = update(logins).where(logins.c.sid == sid).values(sid=logins.c.sid).returning(logins)
+            lock = (
+                update(logins).where(logins.c.sid == sid).values(last_used_at=logins.c.last_used_at).returning(logins)
+            )
             row = (await db.execute(lock)).mappings().first()
             if row is None:
                 return None
