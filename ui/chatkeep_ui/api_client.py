@@ -57,10 +57,18 @@ class ApiClient:
         """What can answer, and how far it is with loading."""
         return ModelOffer.read(self._json("GET", "/chat/models"))
 
-    def list_sessions(self, search: str, limit: int) -> SessionPage:
-        """The most recently used conversations; with `search`, those that contain it."""
-        query = {"limit": str(limit)} | ({"q": search} if search else {})
-        return SessionPage.read(self._json("GET", "/chat/sessions", params=query))
+    def list_sessions(self, search: str, wanted: int) -> SessionPage:
+        """The `wanted` most recently used conversations; with `search`, of those that contain it."""
+        found: list[ChatSession] = []
+        query = {"q": search} if search else {}
+        while True:
+            query["limit"] = str(min(_PAGE, wanted - len(found)))
+            body = self._json("GET", "/chat/sessions", params=query)
+            found += [ChatSession.read(item) for item in body["items"]]
+            cursor = body.get("next_cursor")
+            if cursor is None or len(found) >= wanted:
+                return SessionPage(found, more=cursor is not None)
+            query["cursor"] = cursor
 
     def get_session(self, session_id: str) -> ChatSession:
         """One conversation."""

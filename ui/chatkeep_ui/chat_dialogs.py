@@ -5,7 +5,7 @@ import streamlit as st
 from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.chat_records import ChatSession
 from chatkeep_ui.page_state import chat_id, go_to
-from chatkeep_ui.problem import ApiError
+from chatkeep_ui.problem import ApiError, SignInEnded
 from chatkeep_ui.signed_in import client_for, page_key
 
 _LONGEST_TITLE = 200
@@ -20,12 +20,14 @@ def rename(session: ChatSession) -> None:
     if not saved:
         return
     if not (title or "").strip():
-        st.error("A chat needs a title.")
+        st.html('<p class="ck-refused" role="alert">A chat needs a title.</p>')
         return
     try:
         client_for(page_key()).rename_session(session.id, (title or "").strip())
+    except SignInEnded:
+        st.rerun()
     except ApiError as error:
-        st.error(plain_html(str(error)))
+        _refused(error)
     else:
         st.rerun()
 
@@ -42,9 +44,15 @@ def confirm_delete(session: ChatSession) -> None:
         return
     try:
         client_for(page_key()).delete_session(session.id)
+    except SignInEnded:
+        st.rerun()
     except ApiError as error:
-        st.error(plain_html(str(error)))
+        _refused(error)
         return
     if chat_id() == session.id:
         go_to(None)
     st.rerun()
+
+
+def _refused(error: ApiError) -> None:
+    st.html(f'<p class="ck-refused" role="alert">{plain_html(str(error))}</p>')

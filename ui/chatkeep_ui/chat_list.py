@@ -93,7 +93,7 @@ def _show_none(search: str) -> None:
 
 
 def _show_older(state: PageState) -> None:
-    state.sessions_shown = min(200, state.sessions_shown + SESSIONS_AT_FIRST)
+    state.sessions_shown += SESSIONS_AT_FIRST
 
 
 def _show_account(account: Account) -> None:

@@ -47,11 +47,6 @@ class SessionPage:
     items: Sequence[ChatSession]
     more: bool
 
-    @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Self:
-        """From a page of /chat/sessions."""
-        return cls([ChatSession.read(item) for item in body["items"]], body.get("next_cursor") is not None)
-
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.api_client import ApiClient
 from chatkeep_ui.chat_records import ChatMessage
+from chatkeep_ui.labels import label
 from chatkeep_ui.model_choice import chosen_model, show_honest_line, show_model_state
 from chatkeep_ui.page_state import Outgoing, PageState, chat_id, go_to
 from chatkeep_ui.problem import ApiError, SignInEnded
@@ -84,7 +85,7 @@ def _stop(client: ApiClient, state: PageState, generation_id: str) -> None:
     except SignInEnded:
         raise
     except ApiError as error:
-        st.toast(plain_html(f"The answer could not be stopped. {error}"))
+        st.toast(label(f"The answer could not be stopped. {error}", longest=300))
     state.to_stop = None
 
 

@@ -52,7 +52,7 @@ def show_growing(message: ChatMessage) -> None:
     """
     place = st.empty()
     place.html(_growing(Answer(status=message.status), message.content))
-    took = 0.0
+    took, ended = 0.0, False
 
     def interval() -> float:
         return max(_DRAW_EVERY, took / _DRAW_SHARE)
@@ -63,7 +63,18 @@ def show_growing(message: ChatMessage) -> None:
             # Also when nothing is new: it is here that Streamlit may interrupt, to stop, or to go elsewhere.
             place.html(_growing(answer, message.content))
             took = time.perf_counter() - began
-    st.rerun()
+            ended = answer.status not in RUNNING
+    if ended:
+        st.rerun()
+    _look_again([])
+
+
+@st.fragment(run_every=2.0)
+def _look_again(looked: list[bool]) -> None:
+    """The events are gone, yet the message says that it grows: the server has not yet found out that it was cut off."""
+    if looked:
+        st.rerun()
+    looked.append(True)
 
 
 def _growing(answer: Answer, known: str) -> str:

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from chatkeep_ui import cookies
 from chatkeep_ui.auth_client import AuthClient, Caller, Granted
+from chatkeep_ui.open_streams import OpenStreams
 from chatkeep_ui.problem import ApiError, ApiRefused, InvalidFields, SignInEnded, TooMany
 from chatkeep_ui.renewal import Renewal
 from chatkeep_ui.same_origin import Origins
@@ -65,8 +66,11 @@ def chat_in(text: object) -> str:
 class Forms:
     """The two forms' common ground: templates, and the way in."""
 
-    def __init__(self, auth: AuthClient, renewal: Renewal, vault: Vault, origins: Origins) -> None:
+    def __init__(
+        self, auth: AuthClient, renewal: Renewal, vault: Vault, streams: OpenStreams, origins: Origins
+    ) -> None:
         self.auth = auth
+        self._streams = streams
         self.origins = origins
         self._renewal = renewal
         self._vault = vault
@@ -109,13 +113,18 @@ class Forms:
 
     def let_in(self, request: Request, granted: Granted, chat: str) -> Response:
         """On to the chats with fresh cookies. A page cookie from before the sign-in is never kept."""
-        self._vault.close(cookies.page_key(request))
+        self.close(cookies.page_key(request))
         key = self._vault.open(self._renewal.sign_in(granted, self.caller(request)))
         response = RedirectResponse(f"/?chat={chat}" if chat else "/", status_code=303)
         cookies.relay(response, granted.set_cookies)
         cookies.set_page_cookie(response, key, secure=self.origins.is_https(request))
         return response
 
-    def is_signed_in(self, request: Request) -> bool:
-        """Whether the chats would open without asking anything."""
-        return self._vault.find_for(cookies.page_key(request), cookies.refresh_token(request)) is not None
+    def close(self, key: str | None) -> None:
+        """Forget the sign-in under `key` and end the tabs that live by it."""
+        self._vault.close(key)
+        self._streams.end(key)
+
+    def may_be_signed_in(self, request: Request) -> bool:
+        """Whether the chats may open without a form. Who has just been sent here by them is not sent back."""
+        return cookies.refresh_token(request) is not None and "because" not in request.query_params

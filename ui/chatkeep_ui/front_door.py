@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 from chatkeep_ui import cookies
 from chatkeep_ui.forms import Forms, Refusal, chat_in
 from chatkeep_ui.index_page import assets_directory, font_file, index_html
+from chatkeep_ui.open_streams import OpenStreams
 from chatkeep_ui.problem import ApiError, SignInEnded, TooMany
 from chatkeep_ui.registration import RegistrationPage
 from chatkeep_ui.renewal import Renewal
@@ -40,7 +41,8 @@ _HOST_CONFIG = {
 class FrontDoor:
     """The page's handlers for signed-in browsers."""
 
-    def __init__(self, streamlit: ASGIApp, forms: Forms, renewal: Renewal, vault: Vault) -> None:
+    def __init__(self, streamlit: ASGIApp, forms: Forms, renewal: Renewal, vault: Vault, streams: OpenStreams) -> None:
+        self._streams = streams
         self._streamlit = streamlit
         self._forms = forms
         self._origins = forms.origins
@@ -93,11 +95,12 @@ class FrontDoor:
 
     async def stream(self, websocket: WebSocket) -> None:
         """Streamlit's websocket, for a signed-in browser on our own origin."""
-        signed_in = self._vault.find_for(cookies.page_key(websocket), cookies.refresh_token(websocket))
-        if signed_in is None or not self._origins.allow_websocket(websocket.headers):
+        key = cookies.page_key(websocket)
+        signed_in = self._vault.find_for(key, cookies.refresh_token(websocket))
+        if key is None or signed_in is None or not self._origins.allow_websocket(websocket.headers):
             await websocket.close(code=1008)
             return
-        await self._streamlit(websocket.scope, websocket.receive, websocket.send)
+        await self._streams.serve(key, self._streamlit, websocket)
 
     def _to_sign_in(self, request: Request) -> Response:
         chat = chat_in(request.query_params.get("chat"))

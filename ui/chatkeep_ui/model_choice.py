@@ -5,6 +5,7 @@ import streamlit as st
 from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.labels import label
 from chatkeep_ui.page_state import PageState, page_state
+from chatkeep_ui.problem import ApiError
 from chatkeep_ui.signed_in import client_for, page_key
 
 _CHOICE = "ck-model"
@@ -79,9 +80,12 @@ def _show_how_to_connect() -> None:
 @st.fragment(run_every=1.0)
 def _show_loading() -> None:
     """Look again every second until the model is there, then draw the page anew."""
-    client = client_for(page_key())
     state = page_state()
-    state.offer = client.models()
+    try:
+        state.offer = client_for(page_key()).models()
+    except ApiError:
+        # The page as a whole knows what to do about it.
+        st.rerun()
     loading = [model for model in state.offer.models if not model.ready]
     if not loading:
         st.rerun()

@@ -20,6 +20,7 @@ from chatkeep_ui.auth_client import FORWARDING_KEY_HEADER, AuthClient
 from chatkeep_ui.forms import Forms
 from chatkeep_ui.front_door import FrontDoor, front_door
 from chatkeep_ui.open_page import OpenPage
+from chatkeep_ui.open_streams import OpenStreams
 from chatkeep_ui.registration import RegistrationPage
 from chatkeep_ui.renewal import Renewal
 from chatkeep_ui.same_origin import Origins
@@ -71,9 +72,10 @@ class Page:
 
     def _composed(self, streamlit: ASGIApp, auth: AuthClient, vault: Vault) -> ASGIApp:
         renewal = Renewal(auth, vault)
-        forms = Forms(auth, renewal, vault, self._origins)
+        streams = OpenStreams()
+        forms = Forms(auth, renewal, vault, streams, self._origins)
         return front_door(
-            FrontDoor(streamlit, forms, renewal, vault),
+            FrontDoor(streamlit, forms, renewal, vault, streams),
             streamlit,
             SignInPage(forms),
             RegistrationPage(forms),

@@ -23,7 +23,7 @@ class RegistrationPage:
 
     async def show(self, request: Request) -> Response:
         """The empty form."""
-        if self._forms.is_signed_in(request):
+        if self._forms.may_be_signed_in(request):
             return RedirectResponse("/", status_code=303)
         registration, refusal = await self._registration(request)
         return self._form(registration, {}, refusal)

@@ -24,7 +24,7 @@ class SignInPage:
 
     async def show(self, request: Request) -> Response:
         """The empty form."""
-        if self._forms.is_signed_in(request):
+        if self._forms.may_be_signed_in(request):
             return RedirectResponse("/", status_code=303)
         try:
             registration = await self._forms.auth.registration(self._forms.caller(request))

@@ -35,7 +35,7 @@ class SignOutPage:
             await self._end_login(request)
         except ApiError as error:
             log.warning("a login could not be ended at the API: %s", type(error).__name__)
-        self._vault.close(cookies.page_key(request))
+        self._forms.close(cookies.page_key(request))
         response = RedirectResponse("/sign-in?because=signed-out", status_code=303)
         cookies.forget(response)
         return response

@@ -43,8 +43,8 @@ class Generation:
 
 @dataclass
 class ApiStandIn:
-    """Levers: `refuse_*` answer instead of the real thing, `answer`, `pace` and `ending` shape the stream, `token_life`
-    is in seconds: with 0, tokens have to be renewed before the page can use them.
+    """Levers: `refuse_*` answer instead of the real thing; `answer`, `pace` (seconds per word), `ending`, `log_gone` and
+    `frames_per_response` shape the stream; `token_life` is in seconds: with 0, tokens must be renewed before use.
     """
 
     setup_code: str | None = None
@@ -53,6 +53,8 @@ class ApiStandIn:
     answer: str = ANSWER * 12
     pace: float = 0.03
     ending: str = "generation.completed"
+    frames_per_response: int = 1_000_000
+    log_gone: bool = False
     refuse_send: JSONResponse | None = None
     refuse_login: JSONResponse | None = None
     models: list[dict[str, Any]] = field(
@@ -214,7 +216,10 @@ class ApiStandIn:
         after = int(request.headers.get("last-event-id", "0"))
         if after >= len(generation.frames) and generation.message["status"] != "running":
             return Response(status_code=204)
-        return StreamingResponse(_frames(generation, after), media_type="text/event-stream")
+        if self.log_gone:
+            return problem(410, "log_gone", "The generation has ended and its events are gone.")
+        frames = _frames(generation, after, self.frames_per_response)
+        return StreamingResponse(frames, media_type="text/event-stream")
 
     async def stop(self, request: Request) -> Response:
         generation = self.generations.get(request.path_params["id"])
@@ -265,10 +270,11 @@ class ApiStandIn:
         self.seen.append((request.method, request.url.path, dict(request.headers)))
 
 
-async def _frames(generation: Generation, after: int) -> AsyncIterator[str]:
-    while True:
+async def _frames(generation: Generation, after: int, most: int) -> AsyncIterator[str]:
+    until = after + most
+    while after < until:
         changed = generation.changed
-        for frame in generation.frames[after:]:
+        for frame in generation.frames[after:until]:
             after = frame["seq"]
             yield f"id: {frame['seq']}\nevent: {frame['type']}\ndata: {json.dumps(frame)}\n\n"
         if generation.message["status"] != "running":

@@ -29,11 +29,18 @@ addEventListener("online", renew);
 
 // The server-side script shows this button when its access token has expired.
 let answering = false;
+let askedBefore = false;
 async function answerRenewal() {
   const button = document.querySelector(".st-key-ck-renewed button");
-  if (!button || answering) return;
+  if (!button) { askedBefore = false; return; }
+  if (answering) return;
   answering = true;
-  if (await renew()) document.querySelector(".st-key-ck-renewed button")?.click();
+  if (await renew()) {
+    // Renewed, and asked again: this tab lives by a page cookie that is no more. A new page has the new one.
+    if (askedBefore) location.reload();
+    askedBefore = true;
+    document.querySelector(".st-key-ck-renewed button")?.click();
+  }
   setTimeout(() => { answering = false; answerRenewal(); }, 3000);
 }
 
@@ -76,6 +83,7 @@ function refreshAfterBreak() {
     broken = false;
     document.querySelector(".st-key-ck-refresh button")?.click();
   } else if (shownOnce && state !== "CONNECTED") {
+    if (!broken) renew();
     broken = true;
   } else if (state === "CONNECTED") {
     shownOnce = true;

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, expect
 from testbed.chatkeep_server import running_server
 from ui.tests.api_stand_in import ApiStandIn
 from ui.tests.browser.conftest import GENEROUS
-from ui.tests.browser.people import PATIENCE, Tab, tab
+from ui.tests.browser.people import PASSWORD, PATIENCE, Tab, tab
 from ui.tests.site import running_site
 
 pytestmark = pytest.mark.browser
@@ -54,3 +54,29 @@ def test_a_login_that_has_ended_leads_to_the_sign_in_page(profile: Callable[...,
 
         expect(person.page.get_by_text("Your sign-in has ended.")).to_be_visible(timeout=PATIENCE)
         assert "chat=" in person.page.url
+
+
+def test_signing_out_ends_every_tab_of_the_browser(ada: Tab) -> None:
+    ada.ask("The heron nests at dawn")
+    other = Tab(ada.page.context.new_page(), ada.url)
+    other.page.goto(ada.url)
+    other.wait()
+    other.page.get_by_role("button", name="Sign out").click()
+
+    expect(ada.page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=PATIENCE)
+
+
+def test_signing_in_anew_in_another_tab_keeps_the_first_one_going(profile: Callable[..., BrowserContext]) -> None:
+    with running_site(ApiStandIn(answer="Quite so.")) as site:
+        first = tab(profile(), site.url).register("Ada")
+        first.ask("Is the sea salty?")
+        other = first.page.context.new_page()
+        other.goto(f"{site.url}/sign-in?because=ended")
+        other.get_by_label("E-mail").fill(next(iter(site.api.users)))
+        other.get_by_label("Password").fill(PASSWORD)
+        other.get_by_role("button", name="Sign in").click()
+        expect(other.get_by_role("textbox", name="Message chatkeep")).to_be_visible(timeout=PATIENCE)
+
+        expect(first.page.locator(".stApp[data-test-connection-state=CONNECTED]")).to_be_visible(timeout=PATIENCE)
+        first.ask("And the lake?")
+        expect(first.page.locator(".ck-user")).to_have_count(2)
