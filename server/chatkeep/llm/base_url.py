@@ -36,6 +36,14 @@ class BaseUrl:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
+    @property
+    def is_nearby(self) -> bool:
+        """Whether the host is this machine, a private address, or a name without a dot, such as a container's."""
+        try:
+            return ipaddress.ip_address(self.host).is_private
+        except ValueError:
+            return "." not in self.host or self.host.endswith((".local", ".internal", ".localhost"))
+
 
 def parse_base_url(text: str) -> BaseUrl:
     """Read `text`, such as "https://llm.example/v1"; with no path at all, "/v1" is meant.

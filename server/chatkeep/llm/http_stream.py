@@ -12,7 +12,8 @@ import ssl
 from collections.abc import Mapping
 
 from chatkeep.llm.base_url import BaseUrl, is_forbidden_address
-from chatkeep.llm.http_connection import Bounds, ConnectFailed, Connection, ConnectionBroken, Response
+from chatkeep.llm.http_connection import Connection
+from chatkeep.llm.http_response import Bounds, ConnectFailed, ConnectionBroken, Response
 
 # Most servers drop an idle connection after five seconds; a shorter life here avoids sending into a closing one.
 _KEEP_ALIVE_SECONDS = 4.0
@@ -52,13 +53,13 @@ class StreamingClient:
             HttpStreamError: no response came.
         """
         message = self._encode(method, path, headers, body)
-        while connection := self._take_idle():
+        if connection := self._take_idle():
             response = connection.send(message)
             try:
                 await self._header_of(response)
             except ConnectionBroken:
                 # The peer gave up an idle connection just as we used it. Not one byte of an answer has come, so the
-                # request counts as unprocessed (RFC 9112, section 9.3.1) and goes out again.
+                # request counts as unprocessed (RFC 9112, section 9.3.1) and goes out once more.
                 if response.began:
                     raise
             else:
@@ -76,6 +77,7 @@ class StreamingClient:
         for connection in tuple(self._open):
             connection.abort()
         self._idle.clear()
+        await asyncio.sleep(0)  # the event loop takes a turn to let go of what was aborted
 
     def _encode(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
         fields = {"Host": self._origin.host_header, "Accept-Encoding": "identity", **headers}

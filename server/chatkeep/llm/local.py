@@ -13,7 +13,7 @@ import importlib.util
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
-from chatkeep.llm.http_connection import Bounds
+from chatkeep.llm.http_response import Bounds
 from chatkeep.llm.llama_process import LlamaConfig
 from chatkeep.llm.local_process import Listening, LlamaSupervisor
 from chatkeep.llm.model import (

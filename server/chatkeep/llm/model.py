@@ -41,7 +41,8 @@ class Usage:
 class Chunk:
     """What one read brought: some text (perhaps none), and near the end the finish reason and the usage.
 
-    `text` can always be encoded as UTF-8 and stored: it holds no lone surrogate and no NUL, whatever the model sent.
+    Where several chunks carry a usage, the last one counts. `text` can always be encoded as UTF-8 and stored: it holds
+    no lone surrogate and no NUL, whatever the model sent.
     """
 
     text: str = ""

@@ -1,11 +1,10 @@
 """The ChatModel of every endpoint that speaks OpenAI's chat completions: hosted ones, Ollama, vLLM, llama.cpp, ..."""
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from chatkeep.llm.base_url import BaseUrl, parse_base_url
-from chatkeep.llm.http_connection import Bounds, HttpStreamError, Response
+from chatkeep.llm.http_response import Bounds, HttpStreamError, Response
 from chatkeep.llm.http_stream import StreamingClient
 from chatkeep.llm.model import Chunk, ModelError, ModelGarbage, ModelInfo, ModelStreamBroken, PromptMessage
 from chatkeep.llm.openai_answer import AnswerDecoder
@@ -14,7 +13,6 @@ from chatkeep.llm.openai_frames import decode_model_ids, encode_request, error_c
 
 _log = logging.getLogger(__name__)
 
-_MODEL_LIST_SECONDS = 60.0
 _MOST_BODY_BYTES = 8 << 20
 _MOST_ERROR_BYTES = 64 << 10
 # Between the finish reason and the end of the stream only the usage may come. An endpoint that sends neither an end
@@ -43,14 +41,14 @@ class OpenAIChatModel:
         max_answer_characters: int = 1_000_000,
     ) -> None:
         self._base_url = parse_base_url(base_url) if isinstance(base_url, str) else base_url
+        if api_key and not self._base_url.tls and not self._base_url.is_nearby:
+            _log.warning("CHATKEEP_LLM_BASE_URL is http://: the key and all conversations travel unencrypted")
         self._models = tuple(models)
         self._options = dict(options or {})
         self._max_answer_characters = max_answer_characters
         self._client = StreamingClient(self._base_url, bounds=bounds)
         self._get_headers = {"User-Agent": "chatkeep", "Accept": "application/json"} | _authorization(api_key)
         self._post_headers = self._get_headers | {"Accept": "text/event-stream", "Content-Type": "application/json"}
-        self._listed: tuple[float, list[str]] | None = None
-        self._listing = asyncio.Lock()
         # Some older endpoints refuse the request for it; the first such refusal ends the asking.
         self._include_usage = True
 
@@ -60,7 +58,7 @@ class OpenAIChatModel:
         return self._client.open_connections
 
     async def list_models(self) -> list[ModelInfo]:
-        """The configured models, or what the endpoint lists (asked at most once a minute)."""
+        """The configured models, or what the endpoint lists; it is asked each time."""
         return [ModelInfo(model) for model in self._models or await self._ask_for_models()]
 
     async def stream(self, model: str, messages: Sequence[PromptMessage]) -> AsyncGenerator[Chunk, None]:
@@ -148,15 +146,11 @@ class OpenAIChatModel:
         return chunk
 
     async def _ask_for_models(self) -> list[str]:
-        loop = asyncio.get_running_loop()
-        async with self._listing:
-            if self._listed is None or loop.time() - self._listed[0] > _MODEL_LIST_SECONDS:
-                response = await self._request("GET", "/models", self._get_headers)
-                body = await self._body(response, _MOST_BODY_BYTES)
-                if response.status != 200:
-                    raise self._refused(response, body)
-                self._listed = (loop.time(), decode_model_ids(body))
-            return self._listed[1]
+        response = await self._request("GET", "/models", self._get_headers)
+        body = await self._body(response, _MOST_BODY_BYTES)
+        if response.status != 200:
+            raise self._refused(response, body)
+        return decode_model_ids(body)
 
     def _refused(self, response: Response, body: bytes) -> ModelError:
         error = from_status(response.status, error_codes_in_body(body), response.headers)
@@ -168,5 +162,7 @@ def _authorization(api_key: str | None) -> dict[str, str]:
     if not api_key:
         return {}
     if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
-        raise ValueError("the key contains a space, a line end or a character that no key has")
+        raise ValueError(
+            "cannot be asked: CHATKEEP_LLM_API_KEY contains a space, a line end or another stray character"
+        )
     return {"Authorization": f"Bearer {api_key}"}

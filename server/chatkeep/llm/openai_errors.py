@@ -7,7 +7,7 @@ matched against the known ones, and the sentence is ours.
 import re
 from collections.abc import Mapping
 
-from chatkeep.llm.http_connection import (
+from chatkeep.llm.http_response import (
     ConnectFailed,
     ConnectFailure,
     ConnectionBroken,

@@ -21,6 +21,7 @@ def build_chat_model(base_url: str | None, api_key: str | None, models: Sequence
     Raises:
         ValueError: the base URL or the key cannot be used; the text completes the sentence "CHATKEEP_LLM_BASE_URL ...".
     """
+    base_url = (base_url or "").strip()
     if not base_url:
         return LocalChatModel()
     if base_url.startswith(_SCRIPTED):

@@ -26,7 +26,7 @@ class Answer:
 
     @property
     def usage(self) -> Usage | None:
-        return next((chunk.usage for chunk in self.chunks if chunk.usage), None)
+        return next((chunk.usage for chunk in reversed(self.chunks) if chunk.usage), None)
 
 
 async def ask(model: ChatModel, text: str, *, name: str = MODEL, most_chunks: int | None = None) -> Answer:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 import uvloop
 
-from chatkeep.llm.http_connection import Bounds
+from chatkeep.llm.http_response import Bounds
 from chatkeep.llm.openai import OpenAIChatModel
 from chatkeep.llm.scripted_upstream import ScriptedUpstream
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from chatkeep.llm.base_url import BaseUrl, parse_base_url
-from chatkeep.llm.http_connection import Bounds, ConnectFailed, ProtocolViolation, ResponseTooLarge
+from chatkeep.llm.http_response import Bounds, ConnectFailed, ProtocolViolation, ResponseTooLarge
 from chatkeep.llm.http_stream import StreamingClient
 from chatkeep.llm.openai import OpenAIChatModel
 from chatkeep.llm.scripted_upstream import ScriptedUpstream

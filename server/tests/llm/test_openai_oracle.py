@@ -14,7 +14,7 @@ MESSAGES = [
     "hello",
     "count to 12",
     "[[say Grüße, 世界 🎉 \u2028 \\n\\ndata: [DONE]\\n\\n]]",
-    "[[tokens 500]]",
+    "[[tokens 40]]",
     "  \n\n  ",
 ]
 
