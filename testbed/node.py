@@ -48,7 +48,7 @@ def find_node() -> Node:
     lock = (_MANIFEST / "package-lock.json").read_bytes()
     directory = Path(sys.prefix) / "share" / "chatkeep-testbed" / f"node-{hashlib.sha256(lock).hexdigest()[:12]}"
     directory.mkdir(parents=True, exist_ok=True)
-    # Several test workers come here at once; the first one installs.
+    # Several runs may come here at once; the first one installs.
     with (directory / ".lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not (directory / ".complete").exists():

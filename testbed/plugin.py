@@ -19,7 +19,7 @@ from testbed.valkey import ValkeyServer, running_valkey
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """The PostgreSQL server of this worker: `create_database()`, `execute()`."""
+    """The PostgreSQL server of this run: `create_database()`, `execute()`."""
     with ExitStack() as stack:
         yield obtain(lambda: stack.enter_context(running_postgres()))
 
@@ -34,7 +34,7 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
-    """The Valkey server of this worker."""
+    """The Valkey server of this run."""
     with ExitStack() as stack:
         yield obtain(lambda: stack.enter_context(running_valkey()))
 

