@@ -65,9 +65,9 @@ class LlamaSupervisor:
         while True:
             started = loop.time()
             try:
-                status = await self._run_once()
-            except OSError as error:
-                status = error.errno or 1
+                status = str(await self._run_once())
+            except (OSError, ValueError) as error:  # it cannot be started, or its reports are not ours
+                status = f"{type(error).__name__}: {error}"
             if loop.time() - started > _HEALTHY_AFTER:
                 pause = self._first_pause
             _log.error("the built-in model's process ended (status %s); starting it again in %.0f s", status, pause)

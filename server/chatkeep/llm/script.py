@@ -26,6 +26,7 @@ FAULTS = frozenset({
     "close", "silent", "not-http", "huge-header", "html", "json", "unfinished", "break", "stall", "garbage", "error",
     "endless", "endless-line", "huge-frame", "bad-utf8", "bad-surrogate", "nul", "no-done", "no-end", "drip", "crlf",
     "negative-usage", "absurd-usage", "tools", "reasoning", "second-response", "encoded",
+    "no-stream-options", "after-done",
 })  # fmt: skip
 
 _MOST_TOKENS = 1_000_000

@@ -43,6 +43,8 @@ def answer(script: Script, *, delay: float, include_usage: bool) -> Iterator[Ste
     fault = script.fault
     if fault is not None and (fault.isdigit() or fault in _CODES):
         return iter((refusal(fault), End.KEEP))
+    if fault == "no-stream-options" and include_usage:
+        return iter((document(b'{"error": {"message": "Unknown member: stream_options"}}', status=400), End.KEEP))
     if fault in _RAW:
         return _RAW[fault]()
     if fault in _BREAKING:
@@ -134,6 +136,8 @@ def _ending(fault: str | None, usage: Usage, include_usage: bool) -> Iterator[St
         yield chunk(frame({}, usage=usage))
     if fault != "no-done":
         yield chunk(_DONE)
+    if fault == "after-done":
+        yield from itertools.repeat(chunk(b": still here\n\n"))
     yield from (_LAST_CHUNK, End.KEEP)
 
 

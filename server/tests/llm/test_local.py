@@ -57,6 +57,16 @@ async def test_progress_only_rises(model: LocalChatModel) -> None:
 
 
 @installed
+async def test_nobody_waits_for_it_without_end() -> None:
+    model = LocalChatModel(ready_timeout=0.0)
+    answer = await ask(model, "Hello!")
+    assert isinstance(answer.error, ModelUnavailable)
+    assert "still loading" in answer.error.message
+    await model.aclose()
+    assert isinstance((await ask(model, "Hello!")).error, ModelUnavailable)
+
+
+@installed
 async def test_killed_it_comes_back(model: LocalChatModel) -> None:
     assert (await ask(model, "Hello!", most_chunks=1)).text
     first = model.pid

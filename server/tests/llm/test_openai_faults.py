@@ -16,7 +16,7 @@ from chatkeep.llm.openai import OpenAIChatModel
 from chatkeep.llm.script import FAULTS
 from chatkeep.llm.scripted import ScriptedChatModel
 from chatkeep.llm.scripted_upstream import ScriptedUpstream
-from chatkeep.llm.testing import ask
+from chatkeep.llm.testing import ask, eventually
 
 BEFORE = {
     "400": (ModelRefused, "did not accept"),
@@ -78,6 +78,19 @@ async def test_an_oddity_costs_no_text(fault: str, model: OpenAIChatModel) -> No
     assert answer.error is None
     assert answer.finish_reason == "stop"
     assert answer.text.endswith("All at once." if fault == "json" else "all of it")
+
+
+async def test_an_endpoint_that_knows_no_stream_options_is_asked_without(
+    upstream: ScriptedUpstream, model: OpenAIChatModel
+) -> None:
+    for _ in range(2):
+        assert (await ask(model, "[[say x]] [[fault no-stream-options]]")).text == "x"
+    assert len(upstream.requests) == 3
+
+
+async def test_a_connection_that_goes_on_after_the_end_is_closed(model: OpenAIChatModel) -> None:
+    assert (await ask(model, "[[say x]] [[fault after-done]]")).text == "x"
+    await eventually(lambda: not model.open_connections)
 
 
 @pytest.mark.parametrize("fault", ["bad-utf8", "bad-surrogate", "nul"])
@@ -143,3 +156,21 @@ def test_a_key_cannot_smuggle_in_a_header_field(key: str) -> None:
     with pytest.raises(ValueError, match="CHATKEEP_LLM_API_KEY contains") as refusal:
         OpenAIChatModel("http://127.0.0.1:1/v1", key)
     assert key not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://llm.example/v1", True),
+        ("https://llm.example/v1", False),
+        ("http://127.0.0.1:1/v1", False),
+        ("http://ollama:11434/v1", False),
+        ("http://192.168.1.9/v1", False),
+    ],
+)
+def test_a_key_that_would_travel_unencrypted_is_warned_of(
+    url: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    OpenAIChatModel(url, "sk-test")
+    assert ("unencrypted" in caplog.text) is warned
+    assert "sk-test" not in caplog.text
