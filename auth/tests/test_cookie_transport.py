@@ -59,10 +59,12 @@ async def test_secure_cookies_can_be_insisted_on(
 
 async def test_a_refresh_rotates_the_cookie(client: httpx.AsyncClient) -> None:
     first = cookie_of(await sign_in(client))
-    answer = await client.post("/auth/refresh?transport=cookie", headers=SAME_SITE)
-    assert answer.status_code == 200
-    assert "refresh_token" not in answer.json()
-    assert cookie_of(answer).value != first.value
+    for query in ("?transport=cookie", ""):
+        answer = await client.post(f"/auth/refresh{query}", headers=SAME_SITE)
+        assert answer.status_code == 200
+        assert "refresh_token" not in answer.json()
+        assert cookie_of(answer).value != first.value
+        first = cookie_of(answer)
 
 
 async def test_without_the_cookie_there_is_no_refresh(client: httpx.AsyncClient) -> None:
@@ -80,7 +82,7 @@ async def test_signing_out_removes_the_cookie(client: httpx.AsyncClient, path: s
 
 async def test_the_json_transport_neither_reads_nor_sets_a_cookie(client: httpx.AsyncClient) -> None:
     await sign_in(client)
-    answer = await client.post("/auth/refresh", headers=SAME_SITE)
+    answer = await client.post("/auth/refresh?transport=json", headers=SAME_SITE)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     login = await client.post("/auth/login", json=ALICE)
     assert "set-cookie" not in login.headers
@@ -104,6 +106,16 @@ FOREIGN = [
 async def test_login_csrf_and_refresh_csrf(client: httpx.AsyncClient, path: str, headers: dict[str, str]) -> None:
     await sign_in(client)
     answer = await client.post(f"{path}?transport=cookie", json=ALICE, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "cross_site_request")
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+async def test_refresh_csrf_where_nobody_names_the_transport(
+    client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    await sign_in(client)
+    answer = await client.post("/auth/refresh", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "cross_site_request")
     assert "set-cookie" not in answer.headers
 

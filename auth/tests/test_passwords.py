@@ -22,8 +22,8 @@ GOOD = [
     "w" + "ü" * 5 + " passt auf " + "sieben" * 3,
 ]
 COMMON = [
-    "password1234567", "passwordpassword", "PASSWORDPASSWORD", "P@sswordPassword1", "correct horse battery staple",
-    "CorrectHorseBatteryStaple!", "123456789012345", "1234567890123456789", "aaaaaaaaaaaaaaa", "abcabcabcabcabc",
+    "password1234567", "passwordpassword", "PASSWORDPASSWORD", "P@sswordPassword1",
+    "123456789012345", "1234567890123456789", "aaaaaaaaaaaaaaa", "abcabcabcabcabc",
     "qwertyuiopasdfg", "qwertyuiop123456", "1q2w3e4r5t6y7u8i", "1qaz2wsx3edc4rfv", "administrator123",
     "letmeinletmeinletmein", "iloveyouiloveyou", "changeme12345678", "thisismypassword",
     "98765432109876543", "zyxwvutsrqponmlkj", "111111111111111111", "welcome2welcome2", "31415926535897932",

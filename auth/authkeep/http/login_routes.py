@@ -10,6 +10,7 @@ from authkeep.http.cookies import (
     Transport,
     clear_refresh_cookie,
     read_refresh_cookie,
+    require_same_origin,
     same_origin_for_cookies,
     set_refresh_cookie,
 )
@@ -50,7 +51,7 @@ async def login(
 @router.post(
     "/refresh",
     response_model_exclude_unset=True,
-    dependencies=[Depends(public), Depends(throttled("refresh", by_address=True)), Depends(same_origin_for_cookies)],
+    dependencies=[Depends(public), Depends(throttled("refresh", by_address=True))],
 )
 async def refresh(
     request: Request,
@@ -58,17 +59,19 @@ async def refresh(
     auth: CurrentAuth,
     device: ClientDevice,
     presented: Annotated[RefreshRequest | None, Body()] = None,
-    transport: Transport = "json",
+    transport: Transport | None = None,
 ) -> TokensOut:
-    """Trade a refresh token, in the body or in the cookie, for its successor and a new access token."""
+    """Trade a refresh token for its successor and a new access token: the one in the body, else the cookie's."""
+    token = presented.refresh_token if presented else None
+    if transport is None:
+        transport = "json" if token or read_refresh_cookie(request) is None else "cookie"
     if transport == "cookie":
+        require_same_origin(request)
         token = read_refresh_cookie(request)
         if token is None:
             raise InvalidRefreshToken
-    else:
-        token = presented.refresh_token if presented else None
-        if token is None:
-            raise InvalidInput("Send the refresh token, or use ?transport=cookie.", field="refresh_token")
+    if token is None:
+        raise InvalidInput("Send the refresh token, or the cookie that holds it.", field="refresh_token")
     return _hand_over(request, response, await auth.logins.refresh(token, device), transport)
 
 
