@@ -54,8 +54,14 @@ def test_wrong_types_are_named(alice: Person, body: Any) -> None:
 
 
 def test_a_lone_surrogate_is_refused_and_not_choked_on(alice: Person) -> None:
-    for body in (b'{"session_id": "x", "message": "\\ud800"}', b'{"\\ud800": 1, "message": "x"}'):
-        response = alice.http.post(SEND, content=body, headers={"Content-Type": "application/json"})
+    chat = alice.new_chat().encode()
+    for body in (
+        b'{"message": "\\ud800", ',
+        b'{"message": "x", "\\ud800": 1, ',
+        b'{"message": "x", "model": "\\udfff", ',
+    ):
+        content = body + b'"session_id": "' + chat + b'"}'
+        response = alice.http.post(SEND, content=content, headers={"Content-Type": "application/json"})
         problem(response, 422, "validation_failed")
 
 

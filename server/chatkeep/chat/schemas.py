@@ -11,9 +11,12 @@ from chatkeep.chat.records import Generation, State
 MAX_MESSAGE_CHARACTERS = 200_000
 
 
-def _without_nul(text: str) -> str:
+def _storable(text: str) -> str:
+    """No database takes NUL in a text, and UTF-8 has no lone surrogate; JSON can spell both."""
     if "\0" in text:
         raise ValueError("must not contain the character U+0000")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain half of a surrogate pair")
     return text
 
 
@@ -23,7 +26,7 @@ def _some_text(text: str) -> str:
     return text
 
 
-PlainText = Annotated[str, AfterValidator(_without_nul)]
+PlainText = Annotated[str, AfterValidator(_storable)]
 Title = Annotated[PlainText, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 ModelName = Annotated[PlainText, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 MessageText = Annotated[PlainText, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_some_text)]
