@@ -14,8 +14,8 @@ from chatkeep_ui.api_client import ApiClient
 from chatkeep_ui.chat_records import ChatMessage
 from chatkeep_ui.labels import label
 from chatkeep_ui.model_choice import chosen_model, show_honest_line, show_model_state
-from chatkeep_ui.page_state import Outgoing, PageState, chat_id, go_to
-from chatkeep_ui.problem import ApiError, SignInEnded
+from chatkeep_ui.page_state import Outgoing, PageState, Refusal, chat_id, go_to
+from chatkeep_ui.problem import ApiError, ApiRefused, SignInEnded
 
 _BOX = "ck-message"
 
@@ -65,11 +65,18 @@ def show_around_box(around: AroundTheBox, state: PageState, growing: ChatMessage
     with around.above:
         if growing is not None and growing.generation_id is not None:
             _show_stop(state, growing.generation_id)
-        if state.refused:
-            st.html(f'<p class="ck-refused" role="alert"><strong>Not sent.</strong> {plain_html(state.refused)}</p>')
+        if state.refusal is not None and state.refusal.session_id == chat_id():
+            _show_refusal(state, state.refusal, growing)
         show_model_state(state)
     with around.below:
         show_honest_line(state)
+
+
+def _show_refusal(state: PageState, refusal: Refusal, growing: ChatMessage | None) -> None:
+    if refusal.passing and growing is None:
+        state.refusal = None
+        return
+    st.html(f'<p class="ck-refused" role="alert"><strong>Not sent.</strong> {plain_html(refusal.reason)}</p>')
 
 
 def _show_stop(state: PageState, generation_id: str) -> None:
@@ -100,12 +107,18 @@ def _send(client: ApiClient, state: PageState, outgoing: Outgoing) -> None:
     except SignInEnded:
         raise
     except ApiError as error:
-        state.refused = str(error)
+        state.refusal = _refusal(error)
         state.back_into_box = outgoing.text
     else:
-        state.refused = ""
+        state.refusal = None
         state.attempt = ("", "")
     state.outgoing = None
     if state.back_into_box is not None:
         # The box of this run is drawn already: it gets its words in the next.
         st.rerun()
+
+
+def _refusal(error: ApiError) -> Refusal:
+    if isinstance(error, ApiRefused) and error.code == "generation_running":
+        return Refusal(chat_id(), "An answer is still being written. Send it when that has ended.", passing=True)
+    return Refusal(chat_id(), str(error))

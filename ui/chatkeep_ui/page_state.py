@@ -21,6 +21,15 @@ class Outgoing:
     parent_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the API did not take the last message of a chat; `passing` when it is only waiting for an answer to end."""
+
+    session_id: str | None
+    reason: str
+    passing: bool = False
+
+
 @dataclass(slots=True)
 class PageState:
     """Typed, unlike the dictionary it lies in."""
@@ -29,7 +38,7 @@ class PageState:
     account: Account | None = None
     offer: ModelOffer | None = None
     outgoing: Outgoing | None = None
-    refused: str = ""
+    refusal: Refusal | None = None
     back_into_box: str | None = None
     to_stop: str | None = None
     attempt: tuple[str, str] = ("", "")

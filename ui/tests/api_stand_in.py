@@ -43,8 +43,8 @@ class Generation:
 
 @dataclass
 class ApiStandIn:
-    """Levers: `refuse_*` answer instead of the real thing; `answer`, `pace` (seconds per word), `ending`, `log_gone` and
-    `frames_per_response` shape the stream; `token_life` is in seconds: with 0, tokens must be renewed before use.
+    """Levers: `refuse_*` answer instead of the real thing; `answer`, `pace` (seconds per word), `ending`, `log_gone`
+    and `frames_per_response` shape the stream; `token_life` is in seconds: with 0, tokens must be renewed before use.
     """
 
     setup_code: str | None = None

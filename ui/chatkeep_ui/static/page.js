@@ -99,7 +99,12 @@ function nameMenus() {
   }
 }
 
+// Who has dismissed the notice about the built-in model has read it: it stays away in this browser.
+const QUIET = "chatkeep-quiet";
+if (localStorage.getItem(QUIET)) document.documentElement.classList.add("ck-quiet");
+
 document.addEventListener("click", (event) => {
+  if (event.target.closest?.(".st-key-ck-dismiss button")) localStorage.setItem(QUIET, "1");
   const copy = event.target.closest?.("[data-ck-copy]");
   if (copy) copyNear(copy);
   if (PHONE.matches && event.target.closest?.(".st-key-ck-new button, [class*='st-key-ck-open-'] button")) {
