@@ -37,6 +37,7 @@ def show_chat_list(client: ApiClient, state: PageState, account: Account) -> Non
                 live="300ms",
                 label_visibility="collapsed",
                 max_chars=200,
+                persist_state="session",
             )
             or ""
         )

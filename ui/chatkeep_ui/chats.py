@@ -8,7 +8,6 @@ from chatkeep_ui.chat_list import show_chat_list
 from chatkeep_ui.chat_records import shown_path
 from chatkeep_ui.composer import AroundTheBox, do_what_was_asked, show_around_box, show_box
 from chatkeep_ui.conversation import answer_being_written, show_growing, show_messages
-from chatkeep_ui.model_choice import show_model_choice
 from chatkeep_ui.page_state import PageState, chat_id, go_to, page_state
 from chatkeep_ui.problem import ApiError, NotThere, SignInEnded
 from chatkeep_ui.signed_in import ask_to_renew, client_for, page_key
@@ -42,7 +41,6 @@ def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
     state.offer = client.models()
     do_what_was_asked(client, state)
     show_chat_list(client, state, account)
-    show_model_choice(state)
     current = chat_id()
     try:
         session = client.get_session(current) if current else None
@@ -67,7 +65,8 @@ def _show_no_such_chat() -> None:
         '<div class="ck-welcome"><h1>No such chat</h1>'
         "<p>It may have been deleted, or it belongs to another account.</p></div>"
     )
-    st.button("Start a new chat", type="primary", key="ck-new-instead", on_click=go_to, args=(None,))
+    with st.container(key="ck-instead", horizontal_alignment="center"):
+        st.button("Start a new chat", type="primary", key="ck-new-instead", on_click=go_to, args=(None,))
 
 
 def _show_trouble(error: ApiError) -> None:

@@ -13,7 +13,7 @@ from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.api_client import ApiClient
 from chatkeep_ui.chat_records import ChatMessage
 from chatkeep_ui.labels import label
-from chatkeep_ui.model_choice import chosen_model, show_honest_line, show_model_state
+from chatkeep_ui.model_choice import chosen_model, show_honest_line, show_model_choice, show_model_state
 from chatkeep_ui.page_state import Outgoing, PageState, Refusal, chat_id, go_to
 from chatkeep_ui.problem import ApiError, ApiRefused, SignInEnded
 
@@ -69,6 +69,7 @@ def show_around_box(around: AroundTheBox, state: PageState, growing: ChatMessage
             _show_refusal(state, state.refusal, growing)
         show_model_state(state)
     with around.below:
+        show_model_choice(state)
         show_honest_line(state)
 
 

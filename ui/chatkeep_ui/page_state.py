@@ -37,6 +37,7 @@ class PageState:
     owner: str = ""
     account: Account | None = None
     offer: ModelOffer | None = None
+    model: str | None = None
     outgoing: Outgoing | None = None
     refusal: Refusal | None = None
     back_into_box: str | None = None

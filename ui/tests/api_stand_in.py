@@ -68,6 +68,7 @@ class ApiStandIn:
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
     messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     generations: dict[str, Generation] = field(default_factory=dict)
+    sent: list[dict[str, Any]] = field(default_factory=list)
     refreshes: int = 0
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -187,6 +188,7 @@ class ApiStandIn:
         if self.refuse_send is not None:
             return self.refuse_send
         body = await request.json()
+        self.sent.append(body)
         session = self._session(user, body["session_id"])
         if session is None:
             return _not_found()

@@ -90,12 +90,13 @@ function refreshAfterBreak() {
   }
 }
 
-// Streamlit draws menus outside every landmark; a screen reader would not know where it is.
+// Streamlit draws menus and lists outside every landmark; a screen reader would not know where it is.
 function nameMenus() {
-  const menus = document.getElementById("stFloatingOverlayPortal");
-  if (menus && !menus.hasAttribute("role")) {
-    menus.setAttribute("role", "region");
-    menus.setAttribute("aria-label", "Menus");
+  for (const layer of document.querySelectorAll("body > div:not(#root, [role])")) {
+    if (layer.querySelector("[role=menu], [role=listbox]")) {
+      layer.setAttribute("role", "region");
+      layer.setAttribute("aria-label", "Choices");
+    }
   }
 }
 
