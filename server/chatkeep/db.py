@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
+import aiosqlite
 from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -34,6 +35,9 @@ _SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-8000",
 )
+
+# No statement of a request takes this long: the database has gone, or the network swallows what is sent to it.
+STATEMENT_SECONDS = 30.0
 
 
 class DatabaseUnusable(Exception):
@@ -81,10 +85,18 @@ class Db:
 
 
 class Database:
-    """The engine and the two ways to open a transaction on it."""
+    """The engine and the ways to open a transaction on it.
 
-    def __init__(self, url: str) -> None:
-        self.engine: AsyncEngine = create_async_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    Args:
+        url: with an async driver: sqlite+aiosqlite:// or postgresql+asyncpg://.
+        statement_seconds: how long PostgreSQL may take over one statement; None is for ever. (A file always answers.)
+
+    Raises:
+        DatabaseUnusable: the URL cannot be read.
+    """
+
+    def __init__(self, url: str, statement_seconds: float | None = STATEMENT_SECONDS) -> None:
+        self.engine = _engine(url, statement_seconds)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # SQLite's own waiting (busy_timeout) is a lottery that somebody loses under load; a queue is fair. authkeep's
         # transactions on the same file are short, and wait in SQLite's way.
@@ -109,6 +121,30 @@ class Database:
                 yield db
         db.run_effects()
 
+    @asynccontextmanager
+    async def migrating(self) -> AsyncIterator[Db]:
+        """A transaction that may rebuild tables, which SQLite does by dropping them: a drop deletes the rows first, and
+        with foreign keys on, whatever refers to them too.
+
+        Raises:
+            DatabaseUnusable: rows refer to nothing afterwards; all has been undone.
+        """
+        if not self.is_sqlite:
+            async with self.writing() as db:
+                yield db
+            return
+        async with self._turn, self.engine.connect() as connection:
+            # Not by SQLAlchemy, which would begin a transaction for it: within one this pragma does nothing.
+            driver = (await connection.get_raw_connection()).driver_connection
+            await cast(aiosqlite.Connection, driver).execute("PRAGMA foreign_keys=OFF")
+            try:
+                await connection.execution_options(chatkeep_begin="IMMEDIATE")
+                async with connection.begin():
+                    yield Db(connection)
+                    await _refuse_orphans(connection)
+            finally:
+                await connection.invalidate()
+
     async def check(self) -> None:
         """Answer, or raise.
 
@@ -119,11 +155,43 @@ class Database:
             async with self.engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
         except (OSError, DBAPIError) as error:
-            raise DatabaseUnusable(f"CHATKEEP_DATABASE_URL: the database does not answer ({_reason(error)})") from error
+            raise DatabaseUnusable(
+                f"CHATKEEP_DATABASE_URL: the database does not answer ({driver_says(error)})"
+            ) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+def _engine(url: str, statement_seconds: float | None) -> AsyncEngine:
+    is_sqlite = url.startswith("sqlite")
+    try:
+        return create_async_engine(
+            url,
+            pool_pre_ping=not is_sqlite,
+            # Errors are logged; prompts and password hashes are not.
+            hide_parameters=True,
+            connect_args={} if is_sqlite else {"command_timeout": statement_seconds},
+        )
+    except (ArgumentError, ValueError):
+        # The cause would be shown with the URL in it, and so with its password.
+        raise DatabaseUnusable("CHATKEEP_DATABASE_URL: is no URL of a SQLite or PostgreSQL database") from None
+
+
+async def _refuse_orphans(connection: AsyncConnection) -> None:
+    orphans = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).all()
+    if orphans:
+        tables = ", ".join(sorted({str(row[0]) for row in orphans}))
+        raise DatabaseUnusable(
+            f"CHATKEEP_DATABASE_URL: the new schema would leave {len(orphans)} rows in {tables} that refer to nothing. "
+            "The database is as it was; report this, and use the version before."
+        )
+
+
+def _unicode_lower(value: object) -> str | None:
+    """SQLite's own knows the letters of ASCII alone; PostgreSQL's knows those of the database's locale."""
+    return None if value is None else str(value).lower()
 
 
 def _teach_sqlite(engine: AsyncEngine) -> None:
@@ -135,13 +203,14 @@ def _teach_sqlite(engine: AsyncEngine) -> None:
         for pragma in _SQLITE_PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
+        connection.create_function("lower", 1, _unicode_lower, deterministic=True)
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('chatkeep_begin', 'DEFERRED')}")
 
 
-def _reason(error: BaseException) -> str:
+def driver_says(error: BaseException) -> str:
     """The driver's first line: it names host and database, never the password."""
     original = getattr(error, "orig", None) or error
     return (str(original).splitlines() or [type(original).__name__])[0]

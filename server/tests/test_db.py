@@ -2,10 +2,11 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
-from sqlalchemy.exc import StatementError
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import DBAPIError, StatementError
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.tables import chat_sessions
@@ -81,4 +82,38 @@ async def test_a_database_that_is_away_is_named_without_its_password() -> None:
     with pytest.raises(DatabaseUnusable, match="CHATKEEP_DATABASE_URL") as caught:
         await database.check()
     assert "hush" not in str(caught.value)
+    await database.aclose()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql:u:hush@h", "postgresql://u:hush@h:abc/x", "postgresql+nothing://u:hush@h/x"]
+)
+def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(DatabaseUnusable, match="CHATKEEP_DATABASE_URL") as caught:
+        Database(url)
+    assert "hush" not in str(caught.value)
+
+
+async def test_what_is_written_stays_out_of_the_errors(database: Database) -> None:
+    async with database.reading() as db:
+        with pytest.raises(DBAPIError) as caught:
+            await db.execute(text("INSERT INTO nowhere VALUES (:content)"), {"content": "marker"})
+    assert "marker" not in str(caught.value)
+
+
+async def test_sqlite_knows_the_lower_case_of_letters_beyond_ascii(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
+    async with database.reading() as db:
+        lowered = await db.execute(select(func.lower("ÄPFEL und ΣΟΦΙΑ"), func.lower(None)))
+        assert lowered.one() == ("äpfel und σοφια", None)
+    await database.aclose()
+
+
+async def test_a_statement_that_never_ends_is_given_up(postgres_url: str) -> None:
+    database = Database(postgres_url, statement_seconds=0.1)
+    async with database.reading() as db:
+        with pytest.raises(TimeoutError):
+            await db.execute(text("SELECT pg_sleep(3600)"))
+    async with database.reading() as db:
+        assert (await db.execute(text("SELECT 1"))).scalar() == 1
     await database.aclose()

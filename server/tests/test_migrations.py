@@ -1,12 +1,48 @@
 """The schema's history: up, down, up again, and equal to what the code believes."""
 
 import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
 
+import pytest
 from alembic import command
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
-from chatkeep.db import Database
+from chatkeep.chat.messages import Turn, add_message, list_messages
+from chatkeep.chat.sessions import create_session
+from chatkeep.db import Database, DatabaseUnusable
+from chatkeep.identity import OwnerId
+from chatkeep.migrations import schema
 from chatkeep.migrations.schema import alembic_config, downgrade, is_current, upgrade
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+REBUILD_SESSIONS = """
+    with op.batch_alter_table("chat_sessions") as batch:
+        batch.alter_column("title", type_=sa.String(300))
+"""
+ORPHAN_MESSAGES = """
+    op.execute("DELETE FROM chat_sessions")
+"""
+
+
+@pytest.fixture
+def next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a migration that follows the newest one."""
+    monkeypatch.setattr(schema, "VERSIONS", f"{schema.VERSIONS}\n{tmp_path}")
+    return tmp_path / "9999_next.py"
+
+
+def write_migration(file: Path, body: str) -> None:
+    head = 'import sqlalchemy as sa\nfrom alembic import op\nrevision = "9999_next"\ndown_revision = "0001_chats"\n'
+    file.write_text(f"{head}\n\ndef upgrade() -> None:{body}")
+
+
+async def write_message(database: Database, owner: OwnerId) -> str:
+    """Returns the id of the session it is in."""
+    async with database.writing() as db:
+        chat = await create_session(db, owner, "kept", None, NOW)
+        await add_message(db, owner, chat.id, Turn("user", "keep me"), NOW)
+    return chat.id
 
 
 def _tables(connection: Connection) -> set[str]:
@@ -38,3 +74,36 @@ async def test_instances_that_start_together_migrate_once(database_url: str) -> 
     assert all([await is_current(database) for database in databases])
     for database in databases:
         await database.aclose()
+
+
+async def test_rebuilding_a_table_keeps_what_refers_to_it(
+    database: Database, alice: OwnerId, next_migration: Path
+) -> None:
+    chat = await write_message(database, alice)
+    write_migration(next_migration, REBUILD_SESSIONS)
+    await upgrade(database)
+    async with database.writing() as db:
+        assert [message.content for message in (await list_messages(db, alice, chat, 9, None)).items] == ["keep me"]
+        await db.execute(text("DELETE FROM chat_sessions"))
+        # The rule holds again on every connection.
+        assert (await list_messages(db, alice, chat, 9, None)).items == []
+
+
+async def test_a_migration_that_leaves_orphans_is_undone(tmp_path: Path, alice: OwnerId, next_migration: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'orphans.db'}")
+    await upgrade(database)
+    chat = await write_message(database, alice)
+    write_migration(next_migration, ORPHAN_MESSAGES)
+    with pytest.raises(DatabaseUnusable, match="messages"):
+        await upgrade(database)
+    async with database.reading() as db:
+        assert len((await list_messages(db, alice, chat, 9, None)).items) == 1
+    await database.aclose()
+
+
+async def test_a_newer_database_is_refused_in_words(database: Database) -> None:
+    async with database.writing() as db:
+        await db.execute(text("UPDATE alembic_version SET version_num = '9999_next' WHERE version_num = '0001_chats'"))
+    assert not await is_current(database)
+    with pytest.raises(DatabaseUnusable, match=r"CHATKEEP_DATABASE_URL: .*newer chatkeep .*9999_next"):
+        await upgrade(database)

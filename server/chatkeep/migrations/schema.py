@@ -7,13 +7,18 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError
 
 from chatkeep.chat import tables as chat_tables
-from chatkeep.db import Database
+from chatkeep.db import Database, DatabaseUnusable, driver_says
 from chatkeep.identity import AUTH_MIGRATIONS, auth_metadata
 
 # Any number will do, as long as no other program on the same database takes it: "chatkeep" on a telephone keypad.
 _ADVISORY_LOCK = 24285337
+
+_HERE = Path(__file__).parent
+VERSIONS = f"{_HERE / 'versions'}\n{AUTH_MIGRATIONS}"
+"""Where the migrations of all branches lie, a folder a line."""
 
 
 def target_metadata() -> list[MetaData]:
@@ -24,39 +29,57 @@ def target_metadata() -> list[MetaData]:
 def alembic_config(connection: Connection | None = None) -> Config:
     """Alembic's configuration without an ini file: both branches, and the connection to run on."""
     config = Config()
-    here = Path(__file__).parent
-    config.set_main_option("script_location", str(here).replace("%", "%%"))
+    config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
-    locations = f"{here / 'versions'}\n{AUTH_MIGRATIONS}"
-    config.set_main_option("version_locations", locations.replace("%", "%%"))
+    config.set_main_option("version_locations", VERSIONS.replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 
 
 async def upgrade(database: Database) -> None:
-    """To the newest revision of both branches. Instances that start together wait for the first of them."""
+    """To the newest revision of both branches. Instances that start together wait for the first of them.
+
+    Raises:
+        DatabaseUnusable: a newer program has been here, or a migration fails; the database is as it was.
+    """
 
     def run(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _ADVISORY_LOCK})
+        _refuse_newer(connection)
         command.upgrade(alembic_config(connection), "heads")
 
-    async with database.writing() as db:
-        await db.connection.run_sync(run)
+    try:
+        async with database.migrating() as db:
+            await db.connection.run_sync(run)
+    except DBAPIError as error:
+        raise DatabaseUnusable(
+            f"CHATKEEP_DATABASE_URL: the schema cannot be brought up to date ({driver_says(error)})"
+        ) from error
 
 
 async def downgrade(database: Database) -> None:
     """To nothing: every table goes, with what is in it."""
-    async with database.writing() as db:
+    async with database.migrating() as db:
         await db.connection.run_sync(lambda connection: command.downgrade(alembic_config(connection), "base"))
 
 
 async def is_current(database: Database) -> bool:
     """Whether the database has the schema that this program expects."""
     expected = set(ScriptDirectory.from_config(alembic_config()).get_heads())
-
-    def heads(connection: Connection) -> set[str]:
-        return set(MigrationContext.configure(connection).get_current_heads())
-
     async with database.reading() as db:
-        return await db.connection.run_sync(heads) == expected
+        return await db.connection.run_sync(_heads) == expected
+
+
+def _heads(connection: Connection) -> set[str]:
+    return set(MigrationContext.configure(connection).get_current_heads())
+
+
+def _refuse_newer(connection: Connection) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    unknown = sorted(_heads(connection) - known)
+    if unknown:
+        raise DatabaseUnusable(
+            f"CHATKEEP_DATABASE_URL: a newer chatkeep has used this database (its schema is {', '.join(unknown)}). "
+            "Install that version again, or restore the backup from before."
+        )
