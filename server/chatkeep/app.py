@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from chatkeep import identity
 from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.dependencies import ChatServices
+from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.routes_generations import router as generations_router
 from chatkeep.chat.routes_sessions import router as sessions_router
 from chatkeep.chat.runner import GenerationRunner
@@ -132,7 +133,7 @@ def _make_parts(settings: Settings, forwarding_key: str) -> Parts:
     chat_model = _make_chat_model(settings)
     catalogue = ModelCatalogue(chat_model, monotonic)
     runner = GenerationRunner(database, chat_model, catalogue, settings.llm_context_tokens)
-    return Parts(database, auth, close_counters, chat_model, ChatServices(database, catalogue, runner))
+    return Parts(database, auth, close_counters, chat_model, ChatServices(database, catalogue, runner, OpenStreams()))
 
 
 def _make_chat_model(settings: Settings) -> ChatModel:

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import httpx
 import pytest
 
 from testbed.people import Person
@@ -27,6 +28,41 @@ def test_a_message_is_answered_in_a_stream(alice: Person) -> None:
     assert answer["content"] == text_of(events)
     assert answer["usage"]["completion_tokens"] > 0
     assert answer["generation_id"] is None
+
+
+def test_the_stream_says_which_model_answers(alice: Person) -> None:
+    assert alice.send(alice.new_chat(), "hello")[0]["model"] == "scripted"
+
+
+@pytest.mark.parametrize(
+    "prefer",
+    [
+        [("Prefer", "respond-async")],
+        [("Prefer", "wait=5, Respond-Async;x=1")],
+        [("Prefer", "a"), ("Prefer", "respond-async")],
+    ],
+)
+def test_a_client_that_prefers_no_stream_gets_none(alice: Person, prefer: list[tuple[str, str]]) -> None:
+    body = {"session_id": alice.new_chat(), "message": "hello"}
+    response = alice.http.post("/chat/send", json=body, headers=httpx.Headers(prefer))
+    assert response.status_code == 202
+    assert response.headers["preference-applied"] == "respond-async"
+    assert alice.follow(response.json()["generation_id"], after=0)[-1]["type"] == "generation.completed"
+
+
+@pytest.mark.parametrize("given", ["9" * 5000, "-1", "1.5", "٣", "x", ""])
+def test_a_strange_last_event_id_reads_from_the_start(alice: Person, given: str) -> None:
+    events = alice.send(alice.new_chat(), "hello")
+    url = f"/chat/generations/{events[0]['generation_id']}/events"
+    response = alice.http.get(url, headers={b"Last-Event-ID": given.encode()})
+    assert response.text.startswith("id: 1\n")
+
+
+def test_a_choice_can_be_taken_back(alice: Person) -> None:
+    chat = alice.new_chat(title="Mine", model="scripted")
+    assert alice.http.patch(f"/chat/sessions/{chat}", json={}).json()["title"] == "Mine"
+    reset = alice.http.patch(f"/chat/sessions/{chat}", json={"title": None, "model": None}).json()
+    assert (reset["title"], reset["model"]) == ("New chat", None)
 
 
 def test_the_stream_has_the_headers_a_proxy_must_see(alice: Person) -> None:
@@ -68,6 +104,7 @@ def test_any_number_of_tabs_see_the_same(alice: Person) -> None:
         tab.start()
     for tab in tabs:
         tab.join()
+    assert len(results) == 5
     assert all(result == results[0] for result in results)
     assert results[0][-1]["type"] == "generation.completed"
 
@@ -123,20 +160,20 @@ def test_a_retry_with_the_same_key_sends_once(alice: Person) -> None:
 
 def test_a_retry_in_parallel_sends_once(alice: Person) -> None:
     chat = alice.new_chat()
-    outcomes: list[int] = []
+    outcomes: list[str] = []
 
     def send() -> None:
         body = {"session_id": chat, "message": "count to 100 [[delay 5ms]]"}
         headers = {"Idempotency-Key": "parallel", "Prefer": "respond-async"}
-        outcomes.append(alice.http.post("/chat/send", json=body, headers=headers).status_code)
+        outcomes.append(alice.http.post("/chat/send", json=body, headers=headers).json()["generation_id"])
 
     threads = [threading.Thread(target=send) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(outcomes) <= {202, 409}
-    assert 202 in outcomes
+    assert len(outcomes) == 8
+    assert len(set(outcomes)) == 1
     assert len(alice.messages(chat)) == 2
 
 
@@ -181,7 +218,7 @@ def test_a_silent_model_is_heard_breathing(alice: Person) -> None:
     assert events[1] == {"type": "heartbeat", "seq": 2, "generation_id": events[0]["generation_id"]}
 
 
-def test_a_hundred_people_who_send_at_once_are_all_answered(alice: Person) -> None:
+def test_a_hundred_messages_at_once_are_all_answered(alice: Person) -> None:
     chats = [alice.new_chat() for _ in range(100)]
     results: list[str] = []
 

@@ -6,6 +6,32 @@ from testbed.chatkeep_server import running_server
 from testbed.people import Person
 
 
+def test_a_crash_leaves_no_chat_blocked(tmp_path: Path, postgres_url: str) -> None:
+    environ = {
+        "CHATKEEP_DATABASE_URL": postgres_url,
+        "CHATKEEP_LLM_BASE_URL": "scripted:",
+        "CHATKEEP_LIMIT_SEND": "100000/minute",
+        "CHATKEEP_PAGE": "false",
+    }
+    with running_server(tmp_path / "data", environ) as server:
+        alice = Person(server.url, "alice").register()
+        chat = alice.new_chat()
+        alice.start(chat, "count to 100000 [[delay 5ms]]")
+        while not alice.messages(chat)[1]["content"]:
+            pass
+        server.kill()
+    with running_server(tmp_path / "data", environ) as server:
+        alice.http.base_url = server.url
+        # Another instance could be writing it, so this one waits until the signs of life are too old.
+        body = {"session_id": chat, "message": "go on"}
+        while (refused := alice.http.post("/chat/send", json=body)).status_code == 409:
+            assert refused.json()["code"] == "generation_running"
+        assert refused.status_code == 200
+        answer = alice.messages(chat)[1]
+        assert answer["status"] == "interrupted"
+        assert answer["content"].startswith("1")
+
+
 def test_the_journey_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
     environ = {
         "CHATKEEP_DATABASE_URL": postgres_url.replace("+asyncpg", ""),

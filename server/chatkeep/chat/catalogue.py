@@ -10,6 +10,7 @@ from chatkeep.llm.model import ChatModel, ModelError, ModelInfo
 FRESH_SECONDS = 30.0
 # An endpoint that hangs is not asked by every request in turn, yet soon enough after it has come back.
 FRESH_SECONDS_OF_FAILURE = 3.0
+_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,14 @@ class ModelCatalogue:
         known = [info.id for info in offer.models]
         if offer.error is None and model not in known:
             raise UnknownModel(model, known)
+
+    async def known_default(self) -> str | None:
+        """The default's name if it can be told at once or nearly so; for those who can do without it."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await self.default()
+        except (ModelError, TimeoutError):
+            return None
 
     async def default(self) -> str:
         """The first model on offer.

@@ -7,6 +7,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from chatkeep.chat.catalogue import ModelCatalogue
+from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.db import Database, Db
 
@@ -18,6 +19,7 @@ class ChatServices:
     database: Database
     catalogue: ModelCatalogue
     runner: GenerationRunner
+    streams: OpenStreams
 
 
 def _services(request: Request) -> ChatServices:

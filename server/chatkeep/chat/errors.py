@@ -5,6 +5,7 @@ ChatkeepError
 ├─ IdempotencyKeyReused    409   the key came before with another request
 ├─ ParentNotAnswerable     422   the parent is not a message of this session that can be continued
 ├─ UnknownModel            422   the model is not on offer
+├─ TooManyStreams          429   the user holds as many streams open as anybody may
 ├─ LogGone                 410   the events have expired: read the message
 └─ Draining                503   the server is about to stop
 """
@@ -57,6 +58,18 @@ class UnknownModel(ChatkeepError):
     def __init__(self, model: str, known: list[str]) -> None:
         offered = ", ".join(known[:20]) or "none at the moment"
         super().__init__(f"{model[:100]!r} is not one of the models on offer: {offered}.")
+
+
+class TooManyStreams(ChatkeepError):
+    """One user holds as many streams open as anybody may."""
+
+    status = 429
+    code = "too_many_streams"
+    title = "Too many open streams"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"You have {limit} answers open at once. Close some tabs, and try again.")
 
 
 class LogGone(ChatkeepError):

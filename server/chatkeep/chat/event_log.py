@@ -6,14 +6,14 @@ past its bound the oldest events go, and whoever stood there continues with a sn
 
 import asyncio
 import itertools
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import msgspec
 
 TERMINAL = frozenset({"generation.completed", "generation.stopped", "generation.failed", "generation.interrupted"})
 MAX_LOG_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 64 * 1024
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,21 +31,26 @@ class EventLog:
         self.generation_id = generation_id
         self.last_seq = 0
         self.ended = False
+        self.size = 0
         self.last_append = 0.0
         self._max_bytes = max_bytes
-        self.size = 0
-        # Each frame with the text it added, so that what is dropped can still be told as text.
-        self._frames: deque[tuple[bytes, str]] = deque()
-        self._dropped_text: list[str] = []
+        self._frames: list[bytes] = []
+        # How long the text was when the frame was appended, so that what is dropped can still be told as text.
+        self._text_ends: list[int] = []
+        self._parts: list[str] = []
+        self._text_length = 0
+        self._gone_text_length = 0
         self._opening: dict[str, Any] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def text(self) -> str:
         """The answer so far."""
-        return "".join(self._dropped_text) + "".join(text for _, text in self._frames)
+        if len(self._parts) > 1:
+            self._parts = ["".join(self._parts)]
+        return self._parts[0] if self._parts else ""
 
-    def append(self, event: str, fields: dict[str, Any] | None = None, text: str = "") -> None:
+    def append(self, event: str, fields: dict[str, Any] | None = None) -> None:
         """Number, encode and keep an event, and wake whoever waits. Nothing follows a terminal event."""
         if self.ended:
             return
@@ -53,19 +58,20 @@ class EventLog:
         if self.last_seq == 1:
             self._opening = fields or {}
         frame = encode_frame(self.last_seq, event, self.generation_id, fields or {})
-        self._frames.append((frame, text))
+        self._frames.append(frame)
+        self._text_ends.append(self._text_length)
         self.size += len(frame)
-        while self.size > self._max_bytes and len(self._frames) > 1:
-            dropped, dropped_text = self._frames.popleft()
-            self.size -= len(dropped)
-            self._dropped_text.append(dropped_text)
+        if self.size > self._max_bytes:
+            self._drop_oldest()
         self.ended = event in TERMINAL
         self.last_append = asyncio.get_running_loop().time()
         self.wake()
 
     def append_text(self, text: str) -> None:
         """A `message.delta`."""
-        self.append("message.delta", {"text": text}, text)
+        self._parts.append(text)
+        self._text_length += len(text)
+        self.append("message.delta", {"text": text})
 
     def wake(self) -> None:
         """Let every follower look again."""
@@ -74,23 +80,32 @@ class EventLog:
             if not future.done():
                 future.set_result(None)
 
-    def after(self, seq: int) -> bytes:
-        """Everything after event `seq`, as bytes ready to send; begins with a snapshot where events are gone."""
-        count = self.last_seq - seq
-        if count <= len(self._frames):
-            newest_first = itertools.islice(reversed(self._frames), max(count, 0))
-            return b"".join([frame for frame, _ in newest_first][::-1])
-        gone = self.last_seq - len(self._frames)
-        fields = {**self._opening, "text": "".join(self._dropped_text)}
-        snapshot = encode_frame(gone, "message.snapshot", self.generation_id, fields)
-        return snapshot + b"".join([frame for frame, _ in self._frames])
+    def after(self, seq: int) -> tuple[bytes, int]:
+        """What comes after event `seq`, as bytes ready to send, and the number of the last event in it.
 
-    async def follow(self, seq: int, until: Callable[[], bool]) -> AsyncIterator[bytes]:
+        It is about `BATCH_BYTES` at most, so that a reader who is late or slow is fed as fast as it reads. It begins
+        with a snapshot of the text where events are gone.
+        """
+        gone = self.last_seq - len(self._frames)
+        batch: list[bytes] = []
+        if seq < gone:
+            fields = {**self._opening, "text": self.text[: self._gone_text_length]}
+            batch.append(encode_frame(gone, "message.snapshot", self.generation_id, fields))
+            seq = gone
+        size = 0
+        for frame in itertools.islice(self._frames, seq - gone, None):
+            batch.append(frame)
+            seq += 1
+            size += len(frame)
+            if size >= BATCH_BYTES:
+                break
+        return b"".join(batch), seq
+
+    async def follow(self, seq: int, until: Callable[[], bool]) -> AsyncGenerator[bytes, None]:
         """What comes after event `seq`, as it comes, to the terminal event or until `until()`, asked at each waking."""
         while not until():
             if seq < self.last_seq:
-                batch = self.after(seq)
-                seq = self.last_seq
+                batch, seq = self.after(seq)
                 yield batch
             elif self.ended:
                 return
@@ -102,3 +117,13 @@ class EventLog:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         return future
+
+    def _drop_oldest(self) -> None:
+        """Down to three quarters of the bound, so that a long answer does not pay for this with every event."""
+        count = 0
+        while self.size > self._max_bytes * 3 // 4 and count < len(self._frames) - 1:
+            self.size -= len(self._frames[count])
+            count += 1
+        self._gone_text_length = self._text_ends[count - 1]
+        del self._frames[:count]
+        del self._text_ends[:count]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, aclosing
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -13,17 +14,22 @@ HEADERS = {
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",
 }
+# A reader that takes nothing for so long is gone, whatever its socket says.
+SEND_SECONDS = 60.0
 
 
 class EventStream(Response):
     """Everything after event `after`, until the terminal event or until the client has gone."""
 
-    def __init__(self, log: EventLog, after: int, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(headers={**HEADERS, **(headers or {})})
+    def __init__(
+        self, log: EventLog, after: int, headers: Mapping[str, str], counted: AbstractContextManager[None]
+    ) -> None:
+        super().__init__(headers={**HEADERS, **headers})
         # Starlette sets a length of 0 for the empty body; a stream has none.
         del self.headers["content-length"]
         self._log = log
         self._after = after
+        self._counted = counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head at once, then each batch as it comes."""
@@ -31,10 +37,13 @@ class EventStream(Response):
         # Without this a follower of a silent model would hold its place until the next heartbeat.
         gone.add_done_callback(lambda _: self._log.wake())
         try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async for batch in self._log.follow(self._after, until=gone.done):
-                await send({"type": "http.response.body", "body": batch, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            with self._counted:
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                async with aclosing(self._log.follow(self._after, until=gone.done)) as batches:
+                    async for batch in batches:
+                        async with asyncio.timeout(SEND_SECONDS):
+                            await send({"type": "http.response.body", "body": batch, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             gone.cancel()
 

@@ -1,5 +1,6 @@
 """Generations in SQL: one row per run of a model. A conditional update lets exactly one finaliser win."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,24 +31,18 @@ async def add_generation(db: Db, owner: OwnerId, generation: Generation, now: da
 
     Raises:
         GenerationRunning: the session has one already.
-        IdempotencyKeyReused: a request with the same key got here first; its own retry will find the result.
+        IdempotencyKeyReused: a request with the same key to another session got here first.
     """
-    row = {
-        "id": generation.id,
-        "session_id": generation.session_id,
-        "user_message_id": generation.user_message_id,
-        "message_id": generation.message_id,
-        "state": generation.state.value,
-        "model": generation.model,
-        "last_seq": generation.last_seq,
-        "idempotency_key": generation.idempotency_key,
-        "request_digest": generation.request_digest,
-    }
+    row = dataclasses.asdict(generation) | {"state": generation.state.value}
     try:
-        await db.execute(insert(generations).values(owner=owner, heartbeat_at=now, created_at=now, **row))
+        await db.execute(insert(generations).values(owner=owner, created_at=now, **row))
     except IntegrityError as error:
-        # Two sends at the same moment: both looked, neither saw the other, and the index decided.
-        raise IdempotencyKeyReused if "idempotency" in str(error.orig) else GenerationRunning from None
+        # The last resort: senders to one session queue for its row, but a key can come with two sessions at once.
+        if _violates(error, "uq_generations_idempotency", "generations.idempotency_key"):
+            raise IdempotencyKeyReused from None
+        if _violates(error, "uq_generations_running", "generations.session_id"):
+            raise GenerationRunning from None
+        raise
 
 
 async def find_generation(db: Db, owner: OwnerId, generation_id: str) -> Generation | None:
@@ -75,6 +70,11 @@ async def find_running(db: Db, owner: OwnerId, session_id: str) -> Generation | 
     )
     row = (await db.execute(statement)).mappings().first()
     return _generation(row) if row else None
+
+
+async def lock_generations(db: Db, session_id: str) -> None:
+    """Take their rows before anything else of the session: the order in which checkpoints take them, too."""
+    await db.execute(select(generations.c.id).where(generations.c.session_id == session_id).with_for_update())
 
 
 async def request_stop(db: Db, owner: OwnerId, generation_id: str, now: datetime) -> None:
@@ -132,15 +132,12 @@ async def list_stale(db: Db, before: datetime) -> list[Stale]:
     return [Stale(OwnerId(row.owner), row.id, row.message_id) for row in rows]
 
 
+def _violates(error: IntegrityError, constraint: str, columns: str) -> bool:
+    """PostgreSQL names the constraint, SQLite its columns."""
+    words = str(error.orig)
+    return constraint in words or (columns in words and "UNIQUE" in words)
+
+
 def _generation(row: RowMapping) -> Generation:
-    return Generation(
-        row["id"],
-        row["session_id"],
-        row["user_message_id"],
-        row["message_id"],
-        State(row["state"]),
-        row["model"],
-        row["last_seq"],
-        row["idempotency_key"],
-        row["request_digest"],
-    )
+    fields = {field.name: row[field.name] for field in dataclasses.fields(Generation)}
+    return Generation(**fields | {"state": State(row["state"])})

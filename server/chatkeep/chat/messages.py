@@ -1,11 +1,11 @@
 """Messages in SQL, one row each. Ids rise with time (UUIDv7), so "oldest first" is the order of ids."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, and_, bindparam, insert, select, update
+from sqlalchemy import RowMapping, and_, bindparam, func, insert, select, update
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.records import Message, State
@@ -18,6 +18,10 @@ from chatkeep.paging import Cursor, Page
 _WITH_GENERATION = select(messages, generations.c.id.label("generation_id")).outerjoin(
     generations, and_(generations.c.message_id == messages.c.id, generations.c.state.in_(RUNNING_STATES))
 )
+
+
+_MAX_PAGE_CHARACTERS = 4 * 1024 * 1024
+_PATH_STEP = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +82,41 @@ async def find_last_message(db: Db, owner: OwnerId, session_id: str) -> Message 
 
 
 async def list_messages(db: Db, owner: OwnerId, session_id: str, limit: int, cursor: Cursor | None) -> Page[Message]:
-    """A session's messages, oldest first."""
-    statement = _of_session(owner, session_id)
+    """A session's messages, oldest first; a page ends after `limit` of them or about 4 MiB of text."""
+    sizes = select(messages.c.id, func.length(messages.c.content)).where(
+        messages.c.owner == owner, messages.c.session_id == session_id
+    )
     if cursor is not None:
-        statement = statement.where(messages.c.id > cursor.id)
-    statement = statement.order_by(messages.c.id).limit(limit + 1)
-    found = [_message(row) for row in (await db.execute(statement)).mappings()]
-    items = found[:limit]
-    more = len(found) > limit
+        sizes = sizes.where(messages.c.id > cursor.id)
+    found = (await db.execute(sizes.order_by(messages.c.id).limit(limit + 1))).all()
+    ids = _within([(row[0], row[1]) for row in found[:limit]], _MAX_PAGE_CHARACTERS)
+    if not ids:
+        return Page(items=[])
+    statement = _of_session(owner, session_id).where(messages.c.id.between(ids[0], ids[-1])).order_by(messages.c.id)
+    items = [_message(row) for row in (await db.execute(statement)).mappings()]
+    more = len(ids) < len(found)
     return Page(items=items, next_cursor=Cursor(items[-1].created_at, items[-1].id).encode() if more else None)
 
 
-async def list_path(db: Db, owner: OwnerId, session_id: str, leaf_id: str, limit: int) -> list[Message]:
-    """The turns from the first to `leaf_id`, by parent; at most the `limit` newest of the session are looked at."""
-    statement = (
-        select(messages)
-        .where(messages.c.owner == owner, messages.c.session_id == session_id, messages.c.id <= leaf_id)
-        .order_by(messages.c.id.desc())
-        .limit(limit)
-    )
-    found = [_message(row) for row in (await db.execute(statement)).mappings()]
-    by_id = {message.id: message for message in found}
+async def list_path(db: Db, owner: OwnerId, session_id: str, leaf_id: str, max_bytes: int) -> list[Message]:
+    """The turns up to `leaf_id`, by parent, oldest first; as far back as `max_bytes` of text reach."""
     path: list[Message] = []
-    step = by_id.get(leaf_id)
-    while step is not None:
-        path.append(step)
-        step = by_id.pop(step.parent_id, None) if step.parent_id else None
+    wanted: str | None = leaf_id
+    while wanted is not None and max_bytes > 0:
+        statement = (
+            select(messages)
+            .where(messages.c.owner == owner, messages.c.session_id == session_id, messages.c.id <= wanted)
+            .order_by(messages.c.id.desc())
+            .limit(_PATH_STEP)
+        )
+        by_id = {row["id"]: _message(row) for row in (await db.execute(statement)).mappings()}
+        if wanted not in by_id:
+            break
+        while wanted in by_id and max_bytes > 0:
+            message = by_id.pop(wanted)
+            path.append(message)
+            max_bytes -= len(message.content.encode())
+            wanted = message.parent_id
     return path[::-1]
 
 
@@ -124,10 +137,27 @@ async def write_answer(
     await db.execute(update(messages).where(messages.c.owner == owner, messages.c.id == message_id).values(**values))
 
 
+async def set_status(db: Db, owner: OwnerId, message_id: str, status: State) -> None:
+    """Change the status alone; the text stays."""
+    statement = update(messages).where(messages.c.owner == owner, messages.c.id == message_id)
+    await db.execute(statement.values(status=status.value))
+
+
 async def write_texts(db: Db, texts: Mapping[str, str]) -> None:
     """Checkpoint answers that are being written, by message id: the runner's own, so no owner is asked."""
     statement = update(messages).where(messages.c.id == bindparam("message")).values(content=bindparam("text"))
     await db.execute(statement, [{"message": message_id, "text": text} for message_id, text in texts.items()])
+
+
+def _within(sizes: Sequence[tuple[str, int]], budget: int) -> list[str]:
+    """The first ids whose sizes fit into `budget`; always one, however large."""
+    ids: list[str] = []
+    for id_, size in sizes:
+        budget -= size
+        if ids and budget < 0:
+            break
+        ids.append(id_)
+    return ids
 
 
 def _of_session(owner: OwnerId, session_id: str) -> Any:

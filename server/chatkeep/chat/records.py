@@ -24,10 +24,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChatSession:
-    """A conversation. `model` is the one its owner chose for it; None means the server's default."""
+    """A conversation. Without a title it takes one from its first message; without a model it has the default's."""
 
     id: str
-    title: str
+    title: str | None
     model: str | None
     created_at: datetime
     updated_at: datetime
@@ -65,5 +65,6 @@ class Generation:
     state: State
     model: str | None
     last_seq: int | None
+    heartbeat_at: datetime
     idempotency_key: str | None
     request_digest: str

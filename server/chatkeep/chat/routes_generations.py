@@ -1,36 +1,42 @@
 """/chat/send and /chat/generations: say something, watch the answer, come back to it, stop it."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
-from chatkeep.chat.dependencies import ReadingDb, Services, WritingDb
+from chatkeep.chat.dependencies import ChatServices, ReadingDb, Services, WritingDb
 from chatkeep.chat.errors import LogGone
 from chatkeep.chat.event_stream import EventStream
 from chatkeep.chat.generations import find_generation, request_stop
 from chatkeep.chat.records import Generation
-from chatkeep.chat.runner import GenerationRunner
+from chatkeep.chat.recovery import interrupt_if_stale
 from chatkeep.chat.schemas import Accepted, SendRequest
 from chatkeep.chat.send import NewMessage, send
 from chatkeep.errors import NotFound
-from chatkeep.identity import CurrentOwner, identity_of, throttled
+from chatkeep.identity import CurrentOwner, OwnerId, identity_of, throttled
 
 router = APIRouter(prefix="/chat", tags=["chat"])
+
+_SEQ = re.compile(r"[0-9]{1,18}")
 
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {}}, "description": "The events of the answer, from the first."}
 }
 
 
-async def _new_message(body: SendRequest, services: Services, _: CurrentOwner) -> NewMessage:
-    """The model's endpoint is asked before a transaction is open, not within one."""
+async def _new_message(body: SendRequest, services: Services, owner: CurrentOwner) -> NewMessage:
+    """What can be refused or found out without a transaction is, before one is open."""
+    services.streams.check(owner)
     if body.model is not None:
         await services.catalogue.check(body.model)
     parent_id = str(body.parent_id) if body.parent_id else None
-    return NewMessage(str(body.session_id), body.message, parent_id, body.model)
+    default = await services.catalogue.known_default()
+    return NewMessage(str(body.session_id), body.message, parent_id, body.model, default)
 
 
 @router.post(
@@ -46,14 +52,13 @@ async def send_message(
     services: Services,
     db: WritingDb,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-    prefer: Annotated[str, Header()] = "",
 ) -> Response:
     """Send a message; the answer streams back as server-sent events, and is written whether or not anybody watches."""
     generation = await send(db, owner, new, idempotency_key, services.runner)
-    if "respond-async" in (preference.strip().lower() for preference in prefer.split(",")):
+    if _prefers_no_stream(request):
         headers = {"Preference-Applied": "respond-async", **identity_of(request.scope).limit_headers()}
         return JSONResponse(Accepted.of(generation).model_dump(), status_code=202, headers=headers)
-    return _Following(services.runner, generation)
+    return _Following(services, owner, generation)
 
 
 @router.get(
@@ -73,14 +78,16 @@ async def events(
     generation = await find_generation(db, owner, str(generation_id))
     if generation is None:
         raise NotFound
-    seq = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else after
+    # Eighteen digits are more than any log has, and fewer than it takes to hurt.
+    seq = int(last_event_id) if last_event_id and _SEQ.fullmatch(last_event_id) else after
     log = services.runner.find_log(generation.id)
     ended_at = log.last_seq if log and log.ended else generation.last_seq
     if ended_at is not None and seq >= ended_at:
         return Response(status_code=204)
     if log is None:
         raise LogGone
-    return EventStream(log, min(seq, log.last_seq))
+    services.streams.check(owner)
+    return EventStream(log, min(seq, log.last_seq), {}, services.streams.counted(owner))
 
 
 @router.post("/generations/{generation_id}/stop", status_code=202, response_class=Response)
@@ -89,22 +96,31 @@ async def stop(owner: CurrentOwner, generation_id: UUID, services: Services, db:
     generation = await find_generation(db, owner, str(generation_id))
     if generation is None:
         raise NotFound
-    if generation.state.is_running:
-        await request_stop(db, owner, generation.id, datetime.now(UTC))
+    now = datetime.now(UTC)
+    if generation.state.is_running and not await interrupt_if_stale(db, owner, generation, now):
+        await request_stop(db, owner, generation.id, now)
         db.on_commit(lambda: services.runner.stop(generation.id))
+
+
+def _prefers_no_stream(request: Request) -> bool:
+    """Whether a Prefer field, of which there may be several, asks for `respond-async` (RFC 7240, section 4.1)."""
+    preferences = ",".join(request.headers.getlist("prefer")).lower().split(",")
+    return any(preference.partition(";")[0].strip() == "respond-async" for preference in preferences)
 
 
 class _Following(Response):
     """The stream of a generation that starts when the transaction is committed, which is after the route returns."""
 
-    def __init__(self, runner: GenerationRunner, generation: Generation) -> None:
+    def __init__(self, services: ChatServices, owner: OwnerId, generation: Generation) -> None:
         super().__init__()
-        self._runner = runner
+        self._services = services
+        self._owner = owner
         self._generation = generation
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        log = self._runner.find_log(self._generation.id)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        log = self._services.runner.find_log(self._generation.id)
         if log is None:
             # Only the retry of a send whose answer ended long ago comes here.
             raise LogGone
-        await EventStream(log, 0, identity_of(scope).limit_headers())(scope, receive, send)
+        counted = self._services.streams.counted(self._owner)
+        await EventStream(log, 0, identity_of(scope).limit_headers(), counted)(scope, receive, send)

@@ -1,7 +1,7 @@
 """/chat/sessions and /chat/models: the conversations of the signed-in user, and what can answer in them."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -19,7 +19,7 @@ from chatkeep.chat.schemas import (
     SessionPatch,
 )
 from chatkeep.chat.sessions import (
-    SessionChange,
+    SessionChanges,
     change_session,
     create_session,
     delete_session,
@@ -77,9 +77,8 @@ async def change(
     owner: CurrentOwner, session_id: UUID, body: Annotated[SessionPatch, Depends(_checked_patch)], db: WritingDb
 ) -> SessionOut:
     """Rename it, or choose another model for what follows."""
-    return SessionOut.model_validate(
-        await change_session(db, owner, str(session_id), SessionChange(body.title, body.model))
-    )
+    changes = cast(SessionChanges, body.model_dump(exclude_unset=True))
+    return SessionOut.model_validate(await change_session(db, owner, str(session_id), changes))
 
 
 @router.delete("/sessions/{session_id}", status_code=204, response_class=Response)

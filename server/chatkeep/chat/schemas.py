@@ -4,11 +4,14 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from chatkeep.chat.records import Generation, State
 
 MAX_MESSAGE_CHARACTERS = 200_000
+UNTITLED = "New chat"
+# More than any request has: a body of a hundred thousand unknown fields is one complaint, not as many.
+_MAX_FIELDS = 32
 
 
 def _storable(text: str) -> str:
@@ -36,6 +39,13 @@ Search = Annotated[PlainText, StringConstraints(max_length=200)]
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > _MAX_FIELDS:
+            raise ValueError(f"must not have more than {_MAX_FIELDS} fields")
+        return value
+
 
 class NewSession(_Request):
     """Begin a conversation; without a title it takes one from its first message."""
@@ -45,7 +55,7 @@ class NewSession(_Request):
 
 
 class SessionPatch(_Request):
-    """Rename it, or choose another model for what follows."""
+    """Rename it, or choose another model for what follows; null takes a choice back."""
 
     title: Title | None = None
     model: ModelName | None = None
@@ -70,7 +80,7 @@ class SessionOut(_FromRecord):
     """A conversation."""
 
     id: str
-    title: str
+    title: Annotated[str, BeforeValidator(lambda title: title or UNTITLED)]
     model: str | None
     created_at: datetime
     updated_at: datetime

@@ -8,23 +8,28 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.errors import Draining, GenerationRunning, IdempotencyKeyReused, ParentNotAnswerable
-from chatkeep.chat.generations import add_generation, find_by_key, find_running
+from chatkeep.chat.generations import add_generation, find_by_key
 from chatkeep.chat.messages import Turn, add_message, find_last_message, find_message
-from chatkeep.chat.records import ChatSession, Generation, Message, State
+from chatkeep.chat.records import Generation, Message, State
+from chatkeep.chat.recovery import find_living
 from chatkeep.chat.runner import GenerationRunner
-from chatkeep.chat.sessions import get_session, touch_session
+from chatkeep.chat.sessions import lock_session, touch_session
 from chatkeep.db import Db
 from chatkeep.identity import OwnerId
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """What a person sends. Without `parent_id` it follows the newest message of the session."""
+    """What a person sends. Without `parent_id` it follows the newest message of the session.
+
+    `default_model` is what answers where neither the message nor its session names one; None: not known just now.
+    """
 
     session_id: str
     text: str
     parent_id: str | None = None
     model: str | None = None
+    default_model: str | None = None
 
     def digest(self) -> str:
         """Tells a retry from another request under the same Idempotency-Key."""
@@ -43,7 +48,7 @@ async def send(
         IdempotencyKeyReused: the key came before with another request.
         ParentNotAnswerable, Draining: see `chat.errors`.
     """
-    session = await get_session(db, owner, new.session_id)
+    session = await lock_session(db, owner, new.session_id)
     if idempotency_key is not None:
         earlier = await find_by_key(db, owner, idempotency_key)
         if earlier is not None:
@@ -52,35 +57,37 @@ async def send(
             return earlier
     if runner.draining:
         raise Draining
-    if await find_running(db, owner, session.id):
+    now = datetime.now(UTC)
+    if await find_living(db, owner, session.id, now):
         raise GenerationRunning
-    generation = await _write(db, owner, session, new, new.model or session.model, idempotency_key)
+    model = new.model or session.model or new.default_model
+    generation = await _write(db, owner, new, model, idempotency_key, now)
     db.on_commit(lambda: runner.start(owner, generation))
     return generation
 
 
 async def _write(
-    db: Db, owner: OwnerId, session: ChatSession, new: NewMessage, model: str | None, idempotency_key: str | None
+    db: Db, owner: OwnerId, new: NewMessage, model: str | None, idempotency_key: str | None, now: datetime
 ) -> Generation:
-    now = datetime.now(UTC)
     parent = await _parent(db, owner, new)
     parent_id = parent.id if parent else None
-    question = await add_message(db, owner, session.id, Turn("user", new.text, parent_id), now)
+    question = await add_message(db, owner, new.session_id, Turn("user", new.text, parent_id), now)
     empty = Turn("assistant", "", question.id, State.RUNNING, model)
-    answer = await add_message(db, owner, session.id, empty, now)
+    answer = await add_message(db, owner, new.session_id, empty, now)
     generation = Generation(
         id=str(uuid7()),
-        session_id=session.id,
+        session_id=new.session_id,
         user_message_id=question.id,
         message_id=answer.id,
         state=State.RUNNING,
         model=model,
         last_seq=None,
+        heartbeat_at=now,
         idempotency_key=idempotency_key,
         request_digest=new.digest(),
     )
     await add_generation(db, owner, generation, now)
-    await touch_session(db, owner, session, new.text, now)
+    await touch_session(db, owner, new.session_id, new.text, now)
     return generation
 
 

@@ -1,11 +1,13 @@
 """Chat sessions in SQL. Every function takes the owner first, and someone else's session does not exist."""
 
-from dataclasses import dataclass
+import dataclasses
 from datetime import datetime
+from typing import TypedDict
 
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, func, insert, or_, select, update
 from uuid_utils.compat import uuid7
 
+from chatkeep.chat.generations import lock_generations
 from chatkeep.chat.records import ChatSession
 from chatkeep.chat.tables import chat_sessions, messages
 from chatkeep.db import Db
@@ -13,23 +15,20 @@ from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
 from chatkeep.paging import Cursor, Page
 
-UNTITLED = "New chat"
 TITLE_LENGTH = 60
 
 
-@dataclass(frozen=True, slots=True)
-class SessionChange:
-    """What a PATCH may change; None leaves a field as it is."""
+class SessionChanges(TypedDict, total=False):
+    """What may be changed; a name that is absent stays as it is."""
 
-    title: str | None = None
-    model: str | None = None
+    title: str | None
+    model: str | None
 
 
 async def create_session(db: Db, owner: OwnerId, title: str | None, model: str | None, now: datetime) -> ChatSession:
     """Begin a conversation."""
-    session = ChatSession(str(uuid7()), title or UNTITLED, model, now, now)
-    row = {"id": session.id, "title": session.title, "model": model, "created_at": now, "updated_at": now}
-    await db.execute(insert(chat_sessions).values(owner=owner, **row))
+    session = ChatSession(str(uuid7()), title, model, now, now)
+    await db.execute(insert(chat_sessions).values(owner=owner, **dataclasses.asdict(session)))
     return session
 
 
@@ -69,24 +68,36 @@ async def list_sessions(
     return Page(items=items, next_cursor=Cursor(items[-1].updated_at, items[-1].id).encode() if more else None)
 
 
-async def change_session(db: Db, owner: OwnerId, session_id: str, change: SessionChange) -> ChatSession:
-    """Rename, or choose another model. Order in the list does not change.
+async def lock_session(db: Db, owner: OwnerId, session_id: str) -> ChatSession:
+    """As `get_session`; others who want to send to it or delete it wait until this transaction ends.
+
+    SQLite has no such lock and needs none: its writers queue anyway.
 
     Raises:
         NotFound: not there, or not the owner's.
     """
-    values = {name: value for name in ("title", "model") if (value := getattr(change, name)) is not None}
-    if values:
-        await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(**values))
+    statement = select(chat_sessions).where(_mine(owner, session_id)).with_for_update()
+    row = (await db.execute(statement)).mappings().first()
+    if row is None:
+        raise NotFound
+    return _session(row)
+
+
+async def change_session(db: Db, owner: OwnerId, session_id: str, changes: SessionChanges) -> ChatSession:
+    """Rename, or choose another model; None takes a choice back. Order in the list does not change.
+
+    Raises:
+        NotFound: not there, or not the owner's.
+    """
+    if changes:
+        await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(**changes))
     return await get_session(db, owner, session_id)
 
 
-async def touch_session(db: Db, owner: OwnerId, session: ChatSession, first_words: str, now: datetime) -> None:
+async def touch_session(db: Db, owner: OwnerId, session_id: str, first_words: str, now: datetime) -> None:
     """Move the session to the top; a session without a title takes one from its first message."""
-    values: dict[str, object] = {"updated_at": now}
-    if session.title == UNTITLED:
-        values["title"] = title_from(first_words)
-    await db.execute(update(chat_sessions).where(_mine(owner, session.id)).values(**values))
+    title = func.coalesce(chat_sessions.c.title, title_from(first_words))
+    await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(updated_at=now, title=title))
 
 
 async def delete_session(db: Db, owner: OwnerId, session_id: str) -> None:
@@ -95,16 +106,16 @@ async def delete_session(db: Db, owner: OwnerId, session_id: str) -> None:
     Raises:
         NotFound: not there, or not the owner's.
     """
-    result = await db.execute(delete(chat_sessions).where(_mine(owner, session_id)))
-    if result.rowcount == 0:
-        raise NotFound
+    await lock_session(db, owner, session_id)
+    await lock_generations(db, session_id)
+    await db.execute(delete(chat_sessions).where(_mine(owner, session_id)))
 
 
 def title_from(text: str) -> str:
     """The first words of a message, cut between words where that leaves enough."""
     line = " ".join(text.split())
     if len(line) <= TITLE_LENGTH:
-        return line or UNTITLED
+        return line
     head = line[:TITLE_LENGTH]
     cut = head.rfind(" ")
     return (head[:cut] if cut > TITLE_LENGTH // 2 else head).rstrip() + "…"

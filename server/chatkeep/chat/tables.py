@@ -14,7 +14,7 @@ chat_sessions = Table(
     metadata,
     Column("id", _Id, primary_key=True),
     Column("owner", String(64), nullable=False),
-    Column("title", String(200), nullable=False),
+    Column("title", String(200)),
     Column("model", String(200)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),

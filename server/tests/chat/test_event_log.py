@@ -71,6 +71,13 @@ def test_content_forges_no_frame(text: str) -> None:
     assert events_of(frame) == [{"type": "message.delta", "seq": 7, "generation_id": "g", "text": text}]
 
 
+async def test_a_late_reader_is_fed_in_pieces() -> None:
+    log = await filled(["x" * 1000] * 500)
+    batches = [batch async for batch in log.follow(0, until=lambda: False)]
+    assert max(len(batch) for batch in batches) < 70_000
+    assert [event["seq"] for event in events_of(b"".join(batches))] == list(range(1, 503))
+
+
 async def test_nothing_follows_the_terminal_event() -> None:
     log = await filled(["a"])
     log.append("heartbeat")

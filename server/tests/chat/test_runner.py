@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import pytest
+from sqlalchemy import update
 
 from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.errors import Draining, GenerationRunning
@@ -14,8 +15,10 @@ from chatkeep.chat.messages import find_message
 from chatkeep.chat.records import Generation, Message, State
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.send import NewMessage, send
-from chatkeep.chat.sessions import create_session
+from chatkeep.chat.sessions import create_session, delete_session
+from chatkeep.chat.tables import generations
 from chatkeep.db import Database
+from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
 from chatkeep.llm.scripted import ScriptedChatModel
 
@@ -100,18 +103,35 @@ async def test_a_drain_interrupts_and_takes_nothing_new(
         await begin(database, runner, alice, "hello")
 
 
-async def test_a_checkpoint_never_reopens_what_has_ended(
+async def test_what_was_ended_elsewhere_stops_writing_and_says_so(
     database: Database, runner: GenerationRunner, alice: OwnerId
 ) -> None:
     generation = await begin(database, runner, alice, LONG)
-    log = runner.find_log(generation.id)
-    assert log is not None
-    await log.changed()
     async with database.writing() as db:
         await finish_generation(db, generation.id, State.INTERRUPTED, datetime.now(UTC))
-    await runner._checkpoint_all()
-    _, row = await answer_of(database, alice, generation)
-    assert row.state is State.INTERRUPTED
+    assert await ended(runner, generation) == "generation.interrupted"
+    assert (await answer_of(database, alice, generation))[1].state is State.INTERRUPTED
+
+
+async def test_a_chat_deleted_elsewhere_stops_its_answer(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, LONG)
+    async with database.writing() as db:
+        await delete_session(db, alice, generation.session_id)
+    assert await ended(runner, generation) == "generation.stopped"
+
+
+async def test_a_generation_committed_after_the_drain_began_does_not_run(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    async with database.writing() as db:
+        session = await create_session(db, alice, None, None, datetime.now(UTC))
+    async with database.writing() as db:
+        generation = await send(db, alice, NewMessage(session.id, LONG), None, runner)
+        await runner.drain()
+    assert await ended(runner, generation) == "generation.interrupted"
+    assert (await answer_of(database, alice, generation))[1].state is State.INTERRUPTED
 
 
 async def test_a_session_is_answered_once_at_a_time(
@@ -138,7 +158,7 @@ async def test_what_a_dead_process_left_is_interrupted_at_start(
     log = runner.find_log(generation.id)
     assert log is not None
     await log.changed()
-    await runner._checkpoint_all()
+    await runner._checkpoint()
     successor = make_runner(database)
     assert await successor.recover(everything=True) == 1
     message, row = await answer_of(database, alice, generation)
@@ -162,15 +182,82 @@ async def test_recovery_finds_a_heartbeat_that_is_too_old(
     assert (await answer_of(database, alice, generation))[1].state is State.INTERRUPTED
 
 
-async def test_a_database_that_is_away_does_not_keep_followers_waiting(
+async def test_recovery_never_touches_the_text_of_what_has_ended(
     database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, "count to 3")
+    await ended(runner, generation)
+    assert await make_runner(database).recover(everything=True) == 0
+    message, row = await answer_of(database, alice, generation)
+    assert message.status is row.state is State.COMPLETED
+    assert message.content
+
+
+async def test_a_stale_answer_does_not_block_its_chat(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    dead = make_runner(database)
+    generation = await begin(database, dead, alice, LONG)
+    async with database.writing() as db:
+        long_ago = datetime.now(UTC) - timedelta(minutes=1)
+        await db.execute(update(generations).values(heartbeat_at=long_ago))
+    async with database.writing() as db:
+        following = await send(db, alice, NewMessage(generation.session_id, "hello"), None, runner)
+    assert await ended(runner, following) == "generation.completed"
+    await dead.aclose()
+    assert (await answer_of(database, alice, generation))[0].status is State.INTERRUPTED
+
+
+async def test_an_end_that_cannot_be_saved_is_saved_later(
+    database: Database, runner: GenerationRunner, alice: OwnerId, caplog: pytest.LogCaptureFixture
 ) -> None:
     generation = await begin(database, runner, alice, "count to 5 [[delay 20ms]]")
     async with database.writing() as db:
         await db.connection.exec_driver_sql("ALTER TABLE generations RENAME TO elsewhere")
     assert await ended(runner, generation) == "generation.completed"
+    assert "could not be saved yet" in caplog.text
     async with database.writing() as db:
         await db.connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO generations")
+    await runner._save_what_could_not_be_saved()
+    message, row = await answer_of(database, alice, generation)
+    log = runner.find_log(generation.id)
+    assert log is not None
+    assert (message.content, message.status, row.last_seq) == (log.text, State.COMPLETED, log.last_seq)
+
+
+async def test_the_same_request_in_parallel_is_one_generation(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    async with database.writing() as db:
+        session = await create_session(db, alice, None, None, datetime.now(UTC))
+
+    async def attempt() -> str:
+        async with database.writing() as db:
+            return (await send(db, alice, NewMessage(session.id, LONG), "key", runner)).id
+
+    assert len(set(await asyncio.gather(*(attempt() for _ in range(8))))) == 1
+
+
+async def test_sending_to_a_chat_that_is_being_deleted_is_not_found(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    async def attempt(n: int, session_id: str) -> str:
+        try:
+            async with database.writing() as db:
+                if n % 2:
+                    await delete_session(db, alice, session_id)
+                else:
+                    await send(db, alice, NewMessage(session_id, "hello"), None, runner)
+        except (NotFound, GenerationRunning) as refusal:
+            return refusal.code
+        return "done"
+
+    for _ in range(10):
+        async with database.writing() as db:
+            session = await create_session(db, alice, None, None, datetime.now(UTC))
+        outcomes = await asyncio.gather(*(attempt(n, session.id) for n in range(6)))
+        assert outcomes.count("done") in (1, 2)
+        assert set(outcomes) <= {"done", "not_found", "generation_running"}
 
 
 async def test_nothing_unstorable_reaches_the_database(

@@ -7,7 +7,6 @@ import pytest
 from chatkeep.chat.messages import Turn, add_message, list_messages, list_path
 from chatkeep.chat.records import ChatSession
 from chatkeep.chat.sessions import (
-    SessionChange,
     change_session,
     create_session,
     delete_session,
@@ -41,7 +40,7 @@ async def test_someone_elses_session_does_not_exist(database: Database, alice: O
     async with database.writing() as db:
         assert await find_session(db, bob, made.id) is None
         with pytest.raises(NotFound):
-            await change_session(db, bob, made.id, SessionChange(title="mine now"))
+            await change_session(db, bob, made.id, {"title": "mine now"})
         with pytest.raises(NotFound):
             await delete_session(db, bob, made.id)
         assert (await list_sessions(db, bob, None, 10, None)).items == []
@@ -111,7 +110,7 @@ async def test_a_path_follows_parents_not_time(database: Database, alice: OwnerI
         left = await add_message(db, alice, session.id, Turn("assistant", "left", root.id), NOW)
         right = await add_message(db, alice, session.id, Turn("assistant", "right", root.id), NOW)
         leaf = await add_message(db, alice, session.id, Turn("user", "leaf", left.id), NOW)
-        path = await list_path(db, alice, session.id, leaf.id, 100)
+        path = await list_path(db, alice, session.id, leaf.id, 10_000)
         assert right.content not in [message.content for message in path]
     assert [message.content for message in path] == ["root", "left", "leaf"]
 
@@ -119,16 +118,24 @@ async def test_a_path_follows_parents_not_time(database: Database, alice: OwnerI
 async def test_an_untitled_session_is_named_by_its_first_message(database: Database, alice: OwnerId) -> None:
     async with database.writing() as db:
         session = await create_session(db, alice, None, None, NOW)
-        await touch_session(db, alice, session, "How do tides\nwork?", NOW)
-        named = await get_session(db, alice, session.id)
-        await touch_session(db, alice, named, "And waves?", NOW)
+        await touch_session(db, alice, session.id, "How do tides\nwork?", NOW)
+        await touch_session(db, alice, session.id, "And waves?", NOW)
         assert (await get_session(db, alice, session.id)).title == "How do tides work?"
+
+
+async def test_a_title_that_was_chosen_stays_even_if_it_is_new_chat(database: Database, alice: OwnerId) -> None:
+    async with database.writing() as db:
+        session = await create_session(db, alice, "New chat", None, NOW)
+        await touch_session(db, alice, session.id, "hello", NOW)
+        assert (await get_session(db, alice, session.id)).title == "New chat"
+        await change_session(db, alice, session.id, {"title": None})
+        await touch_session(db, alice, session.id, "hello", NOW)
+        assert (await get_session(db, alice, session.id)).title == "hello"
 
 
 def test_a_title_is_cut_between_words() -> None:
     assert title_from("word " * 40) == "word word word word word word word word word word word word…"
     assert title_from("x" * 100) == "x" * 60 + "…"
-    assert title_from(" \n ") == "New chat"
 
 
 async def test_deleting_a_session_deletes_its_messages(database: Database, alice: OwnerId) -> None:
@@ -137,3 +144,34 @@ async def test_deleting_a_session_deletes_its_messages(database: Database, alice
         await add_message(db, alice, session.id, Turn("user", "secret"), NOW)
         await delete_session(db, alice, session.id)
         assert (await list_messages(db, alice, session.id, 10, None)).items == []
+
+
+async def test_a_path_goes_as_far_back_as_its_budget(database: Database, alice: OwnerId) -> None:
+    session = await begin(database, alice, "Long")
+    async with database.writing() as db:
+        parent: str | None = None
+        for n in range(70):
+            parent = (await add_message(db, alice, session.id, Turn("user", f"{n:02}" * 50, parent), NOW)).id
+        assert parent is not None
+        whole = await list_path(db, alice, session.id, parent, 1_000_000)
+        part = await list_path(db, alice, session.id, parent, 4_500)
+    assert [message.content[:2] for message in whole] == [f"{n:02}" for n in range(70)]
+    assert part == whole[-45:]
+
+
+async def test_a_page_of_long_messages_is_short(database: Database, alice: OwnerId) -> None:
+    session = await begin(database, alice, "Long")
+    async with database.writing() as db:
+        for n in range(4):
+            await add_message(db, alice, session.id, Turn("user", str(n) * 1_500_000), NOW)
+    seen: list[str] = []
+    cursor = None
+    async with database.reading() as db:
+        while True:
+            page = await list_messages(db, alice, session.id, 200, cursor)
+            assert sum(len(message.content) for message in page.items) <= 4 * 1024 * 1024
+            seen += [message.content[0] for message in page.items]
+            if page.next_cursor is None:
+                break
+            cursor = Cursor.decode(page.next_cursor)
+    assert seen == ["0", "1", "2", "3"]

@@ -19,7 +19,7 @@ def upgrade() -> None:
         "chat_sessions",
         sa.Column("id", _ID, nullable=False),
         sa.Column("owner", sa.String(64), nullable=False),
-        sa.Column("title", sa.String(200), nullable=False),
+        sa.Column("title", sa.String(200)),
         sa.Column("model", sa.String(200)),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("updated_at", UtcDateTime, nullable=False),

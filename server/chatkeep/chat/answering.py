@@ -1,0 +1,171 @@
+"""One generation at work: from the prompt to its final state, whatever happens on the way.
+
+generation.created ──> message.delta … ──> usage ──> one terminal event, when SQL holds the same ending
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatkeep.chat.catalogue import ModelCatalogue
+from chatkeep.chat.event_log import EventLog
+from chatkeep.chat.generations import find_generation, finish_generation
+from chatkeep.chat.messages import list_path, write_answer
+from chatkeep.chat.prompt import build_prompt
+from chatkeep.chat.records import Generation, State
+from chatkeep.db import Database
+from chatkeep.identity import OwnerId
+from chatkeep.llm.model import ChatModel, ModelError, Usage
+
+log = logging.getLogger(__name__)
+
+# More than any context holds: what is beyond it cannot reach the model.
+_MAX_BYTES_PER_CONTEXT_TOKEN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What every answering needs, the same for all of them."""
+
+    database: Database
+    chat_model: ChatModel
+    catalogue: ModelCatalogue
+    context_tokens: int
+    now: Callable[[], datetime]
+
+
+class Answering:
+    """A generation that runs in this process. `log` is what its followers see, `saved` whether SQL knows its end."""
+
+    def __init__(self, equipment: Equipment, owner: OwnerId, generation: Generation) -> None:
+        self._equipment = equipment
+        self._owner = owner
+        self.generation = generation
+        self.log = EventLog(generation.id)
+        self.saved = False
+        self.checkpointed_seq = 0
+        self._task: asyncio.Task[None] | None = None
+        self._began = False
+        self._ending: State | None = None
+        self._reason = "shutdown"
+        self._failure: dict[str, object] | None = None
+        self._model = generation.model
+        self._usage: Usage | None = None
+        self._finish_reason = "stop"
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether more text may come."""
+        return self._ending is None
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin; to be called once the generation's row is committed."""
+        generation = self.generation
+        self.log.append(
+            "generation.created",
+            {
+                "session_id": generation.session_id,
+                "user_message_id": generation.user_message_id,
+                "message_id": generation.message_id,
+                "model": generation.model,
+            },
+        )
+        self._task = asyncio.create_task(self._run(), name=f"generation-{generation.id}")
+        return self._task
+
+    def cancel(self, ending: State, reason: str = "") -> None:
+        """End it so; what was written is kept. Without effect when its ending is decided already."""
+        if self._ending is not None:
+            return
+        self._ending, self._reason = ending, reason
+        # A task that is cancelled before its first step never runs at all, and would never reach its end.
+        if self._began and self._task is not None:
+            self._task.cancel()
+
+    async def save(self) -> None:
+        """Write the ending down, or learn which one somebody else wrote first; a deleted chat counts as a stop.
+
+        Raises:
+            SQLAlchemyError, OSError: the database is away; nothing was written, and `save` can be called again.
+        """
+        assert self._ending is not None, "only what has ended is saved"  # noqa: S101 - a fault in this package
+        generation = self.generation
+        last_seq = self.log.last_seq if self.log.ended else self.log.last_seq + (2 if self._usage else 1)
+        async with self._equipment.database.writing() as db:
+            now = self._equipment.now()
+            won = await finish_generation(db, generation.id, self._ending, now, last_seq=last_seq, model=self._model)
+            if won:
+                await write_answer(
+                    db,
+                    self._owner,
+                    generation.message_id,
+                    self.log.text,
+                    self._ending,
+                    self._model,
+                    _usage_fields(self._usage),
+                    self._failure,
+                )
+            else:
+                row = await find_generation(db, self._owner, generation.id)
+                self._ending = row.state if row else State.STOPPED
+        self.saved = True
+
+    async def _run(self) -> None:
+        self._began = True
+        try:
+            if self._ending is None:
+                await self._answer()
+        except asyncio.CancelledError:
+            self._ending = self._ending or State.INTERRUPTED
+        except ModelError as error:
+            self._fail(error)
+        except Exception:  # whatever breaks in here must not leave the generation running for ever
+            log.exception("generation %s failed", self.generation.id)
+            self._fail(ModelError("The answer could not be written because of a fault in the server."))
+        # From here on the ending is decided: a stop or a drain that comes now finds it so, and cancels nothing.
+        self._ending = self._ending or State.COMPLETED
+        try:
+            await self.save()
+        except Exception:  # the database is away: followers still get their end, and the runner saves it later
+            log.exception("generation %s ended and could not be saved yet", self.generation.id)
+        self._tell_end(self._ending)
+
+    async def _answer(self) -> None:
+        equipment, generation = self._equipment, self.generation
+        if self._model is None:
+            self._model = await equipment.catalogue.default()
+        max_bytes = equipment.context_tokens * _MAX_BYTES_PER_CONTEXT_TOKEN
+        async with equipment.database.reading() as db:
+            path = await list_path(db, self._owner, generation.session_id, generation.user_message_id, max_bytes)
+        prompt = build_prompt(path, equipment.context_tokens)
+        async with aclosing(equipment.chat_model.stream(self._model, prompt)) as chunks:
+            async for chunk in chunks:
+                if chunk.text:
+                    self.log.append_text(chunk.text)
+                self._usage = chunk.usage or self._usage
+                self._finish_reason = chunk.finish_reason or self._finish_reason
+
+    def _fail(self, error: ModelError) -> None:
+        if self._ending is None:
+            self._ending = State.FAILED
+            self._failure = {"code": error.code, "message": error.message, "retryable": error.retryable}
+
+    def _tell_end(self, ending: State) -> None:
+        if usage := _usage_fields(self._usage):
+            self.log.append("usage", usage)
+        match ending:
+            case State.COMPLETED:
+                self.log.append("generation.completed", {"finish_reason": self._finish_reason})
+            case State.FAILED:
+                self.log.append("generation.failed", self._failure)
+            case State.STOPPED:
+                self.log.append("generation.stopped")
+            case _:
+                self.log.append("generation.interrupted", {"reason": self._reason})
+
+
+def _usage_fields(usage: Usage | None) -> dict[str, int] | None:
+    return {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens} if usage else None
