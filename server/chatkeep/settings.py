@@ -3,9 +3,17 @@
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from chatkeep.settings_urls import (
+    check_database_url,
+    check_http_url,
+    check_origin,
+    check_valkey_url,
+    driver_url,
+    sqlite_file,
+)
 
 
 def _comma_separated(value: Any) -> Any:
@@ -25,7 +33,8 @@ class Settings(BaseModel):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on. 0 picks a free one.")
     public_url: str | None = Field(
         None,
-        description="Address people use, e.g. https://chat.example.org, when a proxy stands in front.",
+        description="Address people use, e.g. https://chat.example.org, when a proxy stands in front or a name leads "
+        "here. Requests to other host names are refused, but for this machine's own.",
     )
     data_dir: Path = Field(
         Path("data"),
@@ -92,31 +101,38 @@ class Settings(BaseModel):
             ip_network(network, strict=False)
         return value
 
-    @field_validator("llm_base_url", "qdrant_url", "public_url")
+    @field_validator("llm_base_url")
     @classmethod
-    def _http_url(cls, value: str | None) -> str | None:
-        if value is None or value.startswith("scripted:"):
-            return value
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http:// or https:// address with a host name")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("must not contain a user name or password")
-        return value.rstrip("/")
+    def _llm_base_url(cls, value: str | None) -> str | None:
+        return value if value is None or value.startswith("scripted:") else check_http_url(value)
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _qdrant_url(cls, value: str | None) -> str | None:
+        return value and check_http_url(value)
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url(cls, value: str | None) -> str | None:
+        return value and check_origin(value)
 
     @field_validator("valkey_url")
     @classmethod
     def _valkey_url(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).scheme not in ("redis", "rediss", "valkey", "valkeys", "unix"):
-            raise ValueError("must start with redis://, rediss://, valkey://, valkeys:// or unix://")
-        return value
+        return value and check_valkey_url(value)
 
     @field_validator("database_url")
     @classmethod
     def _database_url(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).scheme.split("+")[0] not in ("sqlite", "postgresql", "postgres"):
-            raise ValueError("must start with sqlite:/// or postgresql://")
-        return value
+        return value and check_database_url(value)
+
+    @field_validator("data_dir", "secret_key_file", "admin_password_file")
+    @classmethod
+    def _from_home(cls, value: Path | None) -> Path | None:
+        try:
+            return value and value.expanduser()
+        except RuntimeError:
+            raise ValueError("begins with ~, and there is no home directory here") from None
 
     @model_validator(mode="after")
     def _admin_needs_both(self) -> Self:
@@ -127,10 +143,16 @@ class Settings(BaseModel):
     @property
     def effective_database_url(self) -> str:
         """The URL with the async driver SQLAlchemy needs."""
-        url = self.database_url or f"sqlite:///{(self.data_dir / 'chatkeep.db').absolute()}"
-        scheme, rest = url.split(":", 1)
-        driver = "sqlite+aiosqlite" if scheme.startswith("sqlite") else "postgresql+asyncpg"
-        return f"{driver}:{rest}"
+        return driver_url(self.database_url or f"sqlite:///{self._own_file}")
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The database's file, None when it is PostgreSQL."""
+        return sqlite_file(self.database_url) if self.database_url else self._own_file
+
+    @property
+    def _own_file(self) -> Path:
+        return (self.data_dir / "chatkeep.db").absolute()
 
     @property
     def effective_secret_key_file(self) -> Path:

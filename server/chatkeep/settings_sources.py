@@ -14,10 +14,12 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from chatkeep.settings import Settings
+from chatkeep.settings_urls import masked
 
 PREFIX = "CHATKEEP_"
 CONFIG_FILE = "CHATKEEP_CONFIG_FILE"
 DEFAULT_CONFIG_FILE = "chatkeep.toml"
+_MAY_HOLD_SECRETS = ("_url", "_key")
 
 
 class SettingsInvalid(Exception):
@@ -51,7 +53,7 @@ def load_settings(
     Raises:
         SettingsInvalid: a value is wrong, a file cannot be read, or a file names a setting that does not exist.
     """
-    dotenv = {name: value or "" for name, value in dotenv_values(directory / ".env", interpolate=False).items()}
+    dotenv = _from_dotenv(directory / ".env")
     file = config_file or _named_config_file(environ, dotenv) or directory / DEFAULT_CONFIG_FILE
     required = file != directory / DEFAULT_CONFIG_FILE
     layers = (
@@ -74,7 +76,14 @@ def load_settings(
 
 def _named_config_file(environ: Mapping[str, str], dotenv: Mapping[str, str]) -> Path | None:
     named = environ.get(CONFIG_FILE) or dotenv.get(CONFIG_FILE)
-    return Path(named) if named else None
+    return Path(named).expanduser() if named else None
+
+
+def _from_dotenv(file: Path) -> dict[str, str]:
+    try:
+        return {name: value or "" for name, value in dotenv_values(file, interpolate=False).items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"The settings file {file} cannot be read: {error}") from None
 
 
 def _from_variables(variables: Mapping[str, str]) -> dict[str, str]:
@@ -119,8 +128,9 @@ def _explain(error: ValidationError, sources: Mapping[str, str]) -> str:
         if not name:
             lines.append(reason)
             continue
-        given = "" if "api_key" in name else f" (got {_shown(problem['input'])!r} from {sources.get(name, 'default')})"
-        lines.append(f"{PREFIX}{name.upper()}: {reason}{given}")
+        # What cannot be read cannot be masked either.
+        given = "" if name.endswith(_MAY_HOLD_SECRETS) else f"got {_shown(problem['input'])!r} "
+        lines.append(f"{PREFIX}{name.upper()}: {reason} ({given}from {sources.get(name, 'default')})")
     return "\n".join(lines)
 
 
@@ -132,14 +142,7 @@ def _shown(value: Any) -> str:
             return "********"
         case tuple():
             return ",".join(value)
-        case str() if "@" in value and "://" in value:
-            return _without_password(value)
+        case str() if "://" in value:
+            return masked(value)
         case _:
             return str(value)
-
-
-def _without_password(url: str) -> str:
-    scheme, rest = url.split("://", 1)
-    credentials, host = rest.rsplit("@", 1)
-    user = credentials.split(":", 1)[0]
-    return f"{scheme}://{user}:********@{host}" if ":" in credentials else url

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from chatkeep.settings import Settings
 from chatkeep.settings_sources import SettingsInvalid, load_settings
 
 
@@ -30,7 +31,29 @@ def test_stronger_source_wins(tmp_path: Path) -> None:
         ("CHATKEEP_PORT", "70000", "less than or equal to 65535"),
         ("CHATKEEP_LLM_BASE_URL", "127.0.0.1:11434", "http:// or https://"),
         ("CHATKEEP_LLM_BASE_URL", "http://user:secret@host/v1", "must not contain a user name"),
-        ("CHATKEEP_DATABASE_URL", "mysql://host/x", "sqlite:/// or postgresql://"),
+        ("CHATKEEP_LLM_BASE_URL", "http://host:99999/v1", "up to 65535"),
+        ("CHATKEEP_QDRANT_URL", "scripted:", "http:// or https://"),
+        ("CHATKEEP_PUBLIC_URL", "scripted:", "http:// or https://"),
+        ("CHATKEEP_PUBLIC_URL", "https://host:99999", "up to 65535"),
+        ("CHATKEEP_PUBLIC_URL", "https://host/secret", "no path"),
+        ("CHATKEEP_PUBLIC_URL", "https://host/?secret=1", "no path"),
+        ("CHATKEEP_PUBLIC_URL", "https://host#secret", "no path"),
+        ("CHATKEEP_DATABASE_URL", "mysql://u:secret@host/x", "sqlite:/// or postgresql://"),
+        ("CHATKEEP_DATABASE_URL", "db:u:secret@host/x", "sqlite:/// or postgresql://"),
+        ("CHATKEEP_DATABASE_URL", "postgresql:u:secret@host", "sqlite:/// or postgresql://"),
+        ("CHATKEEP_DATABASE_URL", "postgresql+psycopg://u:secret@host/x", "the driver psycopg"),
+        ("CHATKEEP_DATABASE_URL", "postgresql://u:secret@host:abc/x", "up to 65535"),
+        ("CHATKEEP_DATABASE_URL", "postgresql://u:sec#secret@host/x", "%23"),
+        ("CHATKEEP_DATABASE_URL", "postgresql://u:sec@secret@host/x", "%40"),
+        ("CHATKEEP_DATABASE_URL", "postgresql://u:secret\u2100@host/x", "cannot be read"),
+        ("CHATKEEP_DATABASE_URL", "postgresql://u@host/x?sslmode=secret", "verify-full"),
+        ("CHATKEEP_DATABASE_URL", "postgresql://u@host/x?passfile=secret", "not known here"),
+        ("CHATKEEP_DATABASE_URL", "sqlite://", "must name a file"),
+        ("CHATKEEP_DATABASE_URL", "sqlite:///", "must name a file"),
+        ("CHATKEEP_DATABASE_URL", "sqlite:///:memory:", "must name a file"),
+        ("CHATKEEP_DATABASE_URL", "sqlite:///file:x?mode=memory&uri=true", "must name a file"),
+        ("CHATKEEP_DATABASE_URL", "sqlite:///x.db?mode=memory", "nothing else"),
+        ("CHATKEEP_VALKEY_URL", "redis://:secret@host:abc", "up to 65535"),
         ("CHATKEEP_VALKEY_URL", "http://host", "must start with redis://"),
         ("CHATKEEP_LIMIT_LOGIN", "lots", "should match pattern"),
         ("CHATKEEP_TRUSTED_PROXIES", "10.0.0.0/8, nginx", "does not appear to be an IPv4 or IPv6 network"),
@@ -84,8 +107,8 @@ def test_a_named_file_must_exist(tmp_path: Path) -> None:
 def test_secrets_are_masked(tmp_path: Path) -> None:
     environ = {
         "CHATKEEP_LLM_API_KEY": "sk-very-secret",
-        "CHATKEEP_DATABASE_URL": "postgresql://chat:pass@word@db/chat",
-        "CHATKEEP_VALKEY_URL": "redis://:hush@cache:6379/0",
+        "CHATKEEP_DATABASE_URL": "postgresql://chat:pass%40word@db/chat",
+        "CHATKEEP_VALKEY_URL": "redis://:h@sh@cache:6379/0",
     }
     loaded = load_settings({}, environ, tmp_path)
     shown = {name: value for name, value, _ in loaded.rows()}
@@ -93,3 +116,58 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
     assert shown["CHATKEEP_DATABASE_URL"] == "postgresql+asyncpg://chat:********@db/chat"
     assert shown["CHATKEEP_VALKEY_URL"] == "redis://:********@cache:6379/0"
     assert "sk-very-secret" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        (
+            "DATABASE_URL",
+            "postgresql://db/x?user=u&password=hush",
+            "postgresql+asyncpg://db/x?user=u&password=********",
+        ),
+        ("QDRANT_URL", "http://q:6333/?api-key=hush", "http://q:6333/?api-key=********"),
+        ("LLM_BASE_URL", "http://q/v1?hush", "http://q/v1?********"),
+        ("LLM_BASE_URL", "http://q/v1#hush", "http://q/v1#********"),
+        ("LLM_BASE_URL", "scripted:?token_delay_ms=20", "scripted:?token_delay_ms=20"),
+        ("VALKEY_URL", "rediss://cache/0?password=hush", "rediss://cache/0?password=********"),
+    ],
+)
+def test_secrets_in_a_query_are_masked(tmp_path: Path, name: str, value: str, shown: str) -> None:
+    loaded = load_settings({}, {f"CHATKEEP_{name}": value}, tmp_path)
+    assert (f"CHATKEEP_{name}", shown, "environment") in loaded.rows()
+
+
+@pytest.mark.parametrize(
+    ("given", "effective", "file"),
+    [
+        ("postgres://u:p%40@h:5/x", "postgresql+asyncpg://u:p%40@h:5/x", None),
+        ("postgresql://h/x?sslmode=require", "postgresql+asyncpg://h/x?ssl=require", None),
+        ("postgresql+asyncpg://u@/x?host=/run/pg", "postgresql+asyncpg://u@/x?host=/run/pg", None),
+        ("sqlite:///chats.db", "sqlite+aiosqlite:///chats.db", Path("chats.db")),
+        ("sqlite+aiosqlite:////srv/chats.db", "sqlite+aiosqlite:////srv/chats.db", Path("/srv/chats.db")),
+    ],
+)
+def test_the_database_url_is_put_as_its_driver_wants_it(given: str, effective: str, file: Path | None) -> None:
+    settings = Settings(database_url=given)
+    assert settings.effective_database_url == effective
+    assert settings.sqlite_file == file
+
+
+def test_a_tilde_is_the_home_directory(tmp_path: Path) -> None:
+    environ = {
+        "CHATKEEP_DATA_DIR": "~/ck",
+        "CHATKEEP_SECRET_KEY_FILE": "~/keys",
+        "CHATKEEP_ADMIN_EMAIL": "root@example.org",
+        "CHATKEEP_ADMIN_PASSWORD_FILE": "~/password",
+    }
+    settings = load_settings({}, environ, tmp_path).settings
+    assert settings.data_dir == Path.home() / "ck"
+    assert settings.secret_key_file == Path.home() / "keys"
+    assert settings.admin_password_file == Path.home() / "password"
+
+
+def test_a_dotenv_in_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("CHATKEEP_HOST=köln".encode("latin-1"))
+    with pytest.raises(SettingsInvalid, match=r"\.env cannot be read"):
+        load_settings({}, {}, tmp_path)
