@@ -63,19 +63,25 @@ async def prepare(settings: Settings) -> None:
     Raises:
         ServerUnusable: one of these cannot be done.
     """
-    database = Database(settings.effective_database_url)
     try:
         make_private(settings.data_dir)
-        await database.check()
-        await upgrade(database)
-        if settings.admin_email is not None:
-            auth = identity.make_auth(settings, database)
-            async with auth.running():
-                await identity.create_admin(auth, settings)
+        # A migration of many rows takes as long as it takes, and so does waiting for the instance that runs it.
+        database = Database(settings.effective_database_url, statement_seconds=None)
+        try:
+            await database.check()
+            await upgrade(database)
+            await _create_admin(settings, database)
+        finally:
+            await database.aclose()
     except (DataDirUnusable, DatabaseUnusable, ValueError) as error:
         raise ServerUnusable(str(error)) from None
-    finally:
-        await database.aclose()
+
+
+async def _create_admin(settings: Settings, database: Database) -> None:
+    if settings.admin_email is not None:
+        auth = identity.make_auth(settings, database)
+        async with auth.running():
+            await identity.create_admin(auth, settings)
 
 
 def create_app(settings: Settings, api_url: str) -> FastAPI:
@@ -124,11 +130,11 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
 
 
 def _make_parts(settings: Settings, forwarding_key: str) -> Parts:
-    database = Database(settings.effective_database_url)
     try:
+        database = Database(settings.effective_database_url)
         counters, close_counters = identity.make_counters(settings)
         auth = identity.make_auth(settings, database, counters, forwarding_key)
-    except ValueError as error:
+    except (DatabaseUnusable, ValueError) as error:
         raise ServerUnusable(str(error)) from None
     chat_model = _make_chat_model(settings)
     catalogue = ModelCatalogue(chat_model, monotonic)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,9 @@ def serve_command(config_file: Path | None, **given: Any) -> None:
         serve(loaded.settings)
     except ServerUnusable as error:
         raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        # All is shut down by now; this is what a shell calls the end by Ctrl+C.
+        sys.exit(128 + signal.SIGINT)
 
 
 @main.group("config")
@@ -75,7 +79,7 @@ def show_config(config_file: Path | None, **given: Any) -> None:
 def migrate_command(config_file: Path | None, **given: Any) -> None:
     """Bring the database to the newest schema. `serve` does so by itself; this is for doing it beforehand."""
     loaded = _load(given, config_file)
-
+    os.umask(0o077)
     try:
         asyncio.run(prepare(loaded.settings))
     except ServerUnusable as error:

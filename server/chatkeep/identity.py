@@ -153,7 +153,7 @@ def make_counters(settings: Settings) -> tuple[Counters, Callable[[], Awaitable[
     """Where limits are counted: in this process, or with CHATKEEP_VALKEY_URL across all of them; and how to close it.
 
     Raises:
-        ValueError: the extra that speaks to Valkey is not installed.
+        ValueError: the extra that speaks to Valkey is not installed, or the URL has a parameter that it cannot take.
     """
     if settings.valkey_url is None:
         return MemoryCounters(), _nothing_to_close
@@ -164,7 +164,10 @@ def make_counters(settings: Settings) -> tuple[Counters, Callable[[], Awaitable[
     except ImportError:
         raise ValueError("CHATKEEP_VALKEY_URL: install chatkeep[valkey] to use it") from None
     seconds = _VALKEY_TIMEOUT_SECONDS
-    client = Valkey.from_url(settings.valkey_url, socket_timeout=seconds, socket_connect_timeout=seconds)
+    try:
+        client = Valkey.from_url(settings.valkey_url, socket_timeout=seconds, socket_connect_timeout=seconds)
+    except ValueError:
+        raise ValueError("CHATKEEP_VALKEY_URL: has a part that cannot be read; leave all after the ? out") from None
     return ValkeyCounters(client, prefix="chatkeep:limit:"), client.aclose
 
 

@@ -1,6 +1,7 @@
 """Run the application under uvicorn: listen, start, say where to go; on a signal drain first, then stop."""
 
 import asyncio
+import os
 import socket
 from contextlib import ExitStack
 from typing import cast
@@ -25,11 +26,13 @@ def serve(settings: Settings) -> None:
     Raises:
         ServerUnusable: the server cannot start with these settings; the message names the one to change.
     """
+    # What SQLite and others create beside what we create is nobody else's to read either.
+    os.umask(0o077)
     with ExitStack() as stack:
         try:
             make_private(settings.data_dir)
-            if settings.effective_database_url.startswith("sqlite"):
-                stack.enter_context(one_server(settings.data_dir))
+            if settings.sqlite_file is not None:
+                stack.enter_context(one_server(settings.sqlite_file))
         except DataDirUnusable as error:
             raise ServerUnusable(str(error)) from None
         listener = stack.enter_context(_listen(settings.host, settings.port))
@@ -74,9 +77,11 @@ class _Server(uvicorn.Server):
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        reason = error.strerror or str(error)
+        both = host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=both)
+    except (OSError, UnicodeError) as error:
+        # A name whose labels are too long for the DNS fails in its encoding, before anybody is asked.
+        reason = getattr(error, "strerror", None) or "that is no host name"
         raise ServerUnusable(
             f"CHATKEEP_HOST and CHATKEEP_PORT: cannot listen on {host}:{port} ({reason}). Choose another with --port."
         ) from None

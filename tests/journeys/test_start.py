@@ -1,5 +1,10 @@
 """Starting the server: the first words, the first administrator, and refusals that name the setting."""
 
+import contextlib
+import re
+import signal
+import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -72,6 +77,13 @@ def test_the_administrator_can_come_from_a_file(tmp_path: Path) -> None:
         ("CHATKEEP_LLM_BASE_URL", "scripted:?speed=9", "CHATKEEP_LLM_BASE_URL"),
         ("CHATKEEP_SECRET_KEY_FILE", "/dev/null", "CHATKEEP_SECRET_KEY_FILE"),
         ("CHATKEEP_HOST", "192.0.2.1", "CHATKEEP_HOST"),
+        ("CHATKEEP_HOST", "x" * 70, "CHATKEEP_HOST"),
+        ("CHATKEEP_VALKEY_URL", "redis://:hush@h/0?socket_timeout=soon", "CHATKEEP_VALKEY_URL"),
+        ("CHATKEEP_DATABASE_URL", "postgresql://u:hush@127.0.0.1:1/x?sslmode=require", "does not answer"),
+        ("CHATKEEP_DATABASE_URL", "postgresql+psycopg://u:hush@h/x", "the driver psycopg"),
+        ("CHATKEEP_DATABASE_URL", "db:u:hush@h/x", "CHATKEEP_DATABASE_URL: must start with"),
+        ("CHATKEEP_DATABASE_URL", "sqlite:///:memory:", "CHATKEEP_DATABASE_URL: must name a file"),
+        ("CHATKEEP_DATABASE_URL", "sqlite:////nowhere/at/all.db", "CHATKEEP_DATABASE_URL"),
     ],
 )
 def test_a_setting_that_cannot_work_is_named(tmp_path: Path, name: str, value: str, words: str) -> None:
@@ -87,6 +99,69 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
         ended = chatkeep(tmp_path, "serve", "--port", "0", **ENVIRON)
     assert ended.returncode == 1
     assert "another chatkeep server is using" in ended.stderr
+
+
+def test_a_second_server_on_the_same_database_is_refused_whatever_its_data_directory(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "shared.db")
+    with running_server(tmp_path / "data", {**ENVIRON, "CHATKEEP_DATABASE_URL": f"sqlite:///{tmp_path}/shared.db"}):
+        other = {**ENVIRON, "CHATKEEP_DATA_DIR": "other", "CHATKEEP_DATABASE_URL": f"sqlite:///{tmp_path}/link.db"}
+        ended = chatkeep(tmp_path, "serve", "--port", "0", **other)
+    assert ended.returncode == 1
+    assert "another chatkeep server is using" in ended.stderr
+
+
+def test_a_database_of_a_newer_version_is_refused_in_words(tmp_path: Path) -> None:
+    assert chatkeep(tmp_path, "migrate", **ENVIRON).returncode == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "chatkeep.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999_next' WHERE version_num LIKE '%chats'")
+    ended = chatkeep(tmp_path, "serve", "--port", "0", **ENVIRON)
+    assert ended.returncode == 1
+    assert "newer chatkeep" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_directory_that_was_there_becomes_private_with_all_that_is_in_it(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    data.chmod(0o755)
+    with running_server(data, ENVIRON):
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in data.iterdir()}
+        assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert modes.keys() >= {"chatkeep.db", "chatkeep.db-wal", "chatkeep.db-shm", "signing-keys.json"}
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+
+
+def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", ENVIRON) as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(timeout=20) in (0, 130)
+    assert not re.search("Aborted|Traceback|Error", server.read_all())
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_every_interface_means_both_kinds_of_address(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", ENVIRON, "--host", "::") as server:
+        port = httpx.URL(server.url).port
+        for host in ("127.0.0.1", "[::1]"):
+            assert httpx.get(f"http://{host}:{port}/livez", trust_env=False).status_code == 200
+
+
+def test_a_broken_database_puts_no_prompt_into_the_log(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", ENVIRON) as server:
+        alice = Person(server.url, "alice").register()
+        chat = alice.new_chat()
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "chatkeep.db")) as database, database:
+            database.execute("ALTER TABLE messages RENAME COLUMN content TO gone")
+        failed = alice.http.post("/chat/send", json={"session_id": chat, "message": "marker-of-the-prompt"})
+        assert (failed.status_code, failed.json()["code"]) == (500, "internal_error")
+        assert failed.headers["x-request-id"] == failed.json()["request_id"]
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "chatkeep.db")) as database, database:
+            database.execute("ALTER TABLE authkeep_users RENAME COLUMN password_hash TO gone")
+        body = {"email": "bob@example.org", "password": PASSWORD}
+        assert httpx.post(f"{server.url}/auth/register", json=body, trust_env=False).status_code == 500
+    logged = server.read_all()
+    assert "OperationalError" in logged
+    assert not re.search("marker-of-the-prompt|argon2id", logged)
 
 
 def test_config_show_tells_value_and_source_and_no_secret(tmp_path: Path) -> None:

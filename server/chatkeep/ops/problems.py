@@ -91,6 +91,9 @@ def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:
 
 def _on_unexpected(request: Request, error: Exception) -> ProblemResponse:
     """The stack goes to the log; the caller gets the request's id to quote."""
-    log.error("unexpected error in %s %s", request.method, request.scope["path"], exc_info=error)
+    log.error("unexpected error in %s %r", request.method, request.scope["path"], exc_info=error)
     detail = "The fault is ours and has been logged. Try again; if it stays, tell your administrator the request_id."
-    return _problem(request.scope, 500, "internal_error", "Something went wrong on our side", detail)
+    response = _problem(request.scope, 500, "internal_error", "Something went wrong on our side", detail)
+    # This answer is made outside of all middleware, that of the request's id too.
+    response.headers["X-Request-ID"] = request.scope.get("state", {}).get("request_id", "")
+    return response
