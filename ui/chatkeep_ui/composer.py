@@ -4,7 +4,7 @@ What is typed or clicked is only noted. It is done once the run has a client: wh
 between, nothing is lost. What the API refuses goes back into the box, with the reason above it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -34,7 +34,7 @@ def do_what_was_asked(client: ApiClient, state: PageState) -> None:
 
 def say(state: PageState, text: str, parent_id: str | None = None) -> None:
     """Note a message to send, for a button's callback."""
-    state.outgoing = Outgoing(text, chat_id(), parent_id)
+    state.outgoing = Outgoing(text, chat_id(), chosen_model(state), parent_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,12 @@ def _stop(client: ApiClient, state: PageState, generation_id: str) -> None:
 
 def _send(client: ApiClient, state: PageState, outgoing: Outgoing) -> None:
     try:
-        session_id = outgoing.session_id or client.create_session(chosen_model(state)).id
+        session_id = outgoing.session_id or client.create_session(outgoing.model).id
         # From here on a retry goes to the same chat.
-        state.outgoing = Outgoing(outgoing.text, session_id, outgoing.parent_id)
+        state.outgoing = replace(outgoing, session_id=session_id)
         go_to(session_id)
         key = state.idempotency_key(session_id, outgoing.text)
-        client.send(session_id, outgoing.text, chosen_model(state), outgoing.parent_id, key)
+        client.send(session_id, outgoing.text, outgoing.model, outgoing.parent_id, key)
     except SignInEnded:
         raise
     except ApiError as error:

@@ -8,6 +8,7 @@ from chatkeep_ui.page_state import PageState, page_state
 from chatkeep_ui.problem import ApiError
 from chatkeep_ui.signed_in import client_for, page_key
 
+_CHOICE = "ck-model"
 _CONNECT = """
 <p>Any service that speaks the OpenAI protocol will do: Ollama, vLLM, llama.cpp, or a provider. Set these where the
 server runs, in its environment or in a file named <code>.env</code>, and start it again.</p>
@@ -22,7 +23,9 @@ has.</p>
 def chosen_model(state: PageState) -> str | None:
     """The model picked in this tab; None leaves it to the chat and the server."""
     offered = [model.id for model in state.offer.models] if state.offer else []
-    return state.model if state.model in offered and len(offered) > 1 else None
+    # The widget knows of a choice made a moment ago, the state of one whose widget this run has not come to yet.
+    choice: str | None = st.session_state.get(_CHOICE) or state.model
+    return choice if choice in offered and len(offered) > 1 else None
 
 
 def show_model_choice(state: PageState) -> None:
@@ -30,11 +33,10 @@ def show_model_choice(state: PageState) -> None:
     if state.offer is None or len(state.offer.models) < 2:
         return
     with st.container(key="ck-models"):
-        # Remembered apart from the widget, whose value is not to be had in a run that has not come to it yet.
         state.model = st.selectbox(
             "Model",
             [model.id for model in state.offer.models],
-            key="ck-model",
+            key=_CHOICE,
             label_visibility="collapsed",
             width=240,
             persist_state="session",

@@ -18,6 +18,7 @@ class Outgoing:
 
     text: str
     session_id: str | None
+    model: str | None
     parent_id: str | None = None
 
 

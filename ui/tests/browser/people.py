@@ -45,7 +45,8 @@ class Tab:
         return self.answers.last
 
     def choose(self, title: str, option: str) -> None:
-        """From the menu of a chat in the list."""
+        """From the menu of a chat in the list, once nothing moves any more: a redrawn list closes its menus."""
+        expect(self.page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible(timeout=PATIENCE)
         row = self.page.locator("[class*='st-key-ck-row-']").filter(has_text=title)
         row.hover()
         row.get_by_role("button", name="Options for").click()

@@ -82,6 +82,7 @@ def test_a_chat_is_renamed_found_and_deleted(ada: Tab) -> None:
     ada.page.get_by_label("Search chats").fill("no such words")
     expect(ada.page.get_by_text("No chat contains “no such words”.")).to_be_visible()
     ada.page.get_by_label("Search chats").fill("nests at")
+    expect(ada.page.get_by_text("No chat contains")).to_have_count(0)
     expect(renamed).to_be_visible()
 
     ada.choose("Birds", "Delete")

@@ -21,6 +21,7 @@ def test_the_chosen_model_is_asked(profile: Callable[..., BrowserContext]) -> No
     models = [model("qwen3"), model("llama3.2", default=True)]
     with running_site(ApiStandIn(answer="Quite so.", models=models)) as site:
         person = tab(profile(), site.url).register("Ada")
+        expect(person.page.get_by_role("combobox", name="Model")).to_have_value("llama3.2", timeout=PATIENCE)
         person.ask("Is the sea salty?")
         person.page.get_by_role("combobox", name="Model").click()
         assert violations(person.page) == []
