@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +29,8 @@ from chatkeep.migrations.schema import is_current, upgrade
 from chatkeep.ops import health, problems
 from chatkeep.ops.bodies import BodyLimit
 from chatkeep.ops.health import Check
+from chatkeep.ops.hosts import AllowedHosts
+from chatkeep.ops.page_mount import PageMount
 from chatkeep.ops.reachability import reachable
 from chatkeep.ops.request_id import RequestId
 from chatkeep.settings import Settings
@@ -37,8 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MAX_BODY_BYTES = 64 * 1024
 # A message of 200,000 characters in UTF-8, escaped, with room to spare.
-MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_BODY_BYTES_AT = {"/chat/send": 2 * 1024 * 1024}
 
 
 class ServerUnusable(Exception):
@@ -111,7 +115,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
             warming.cancel()
 
     # The framework's own documentation pages load their scripts from elsewhere; /openapi.json is for any viewer.
-    app = FastAPI(title="chatkeep", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="chatkeep", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.chat = parts.chat
     app.state.auth = parts.auth
     app.state.readiness_checks = _readiness_checks(settings, parts)
@@ -120,13 +124,25 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     app.include_router(sessions_router)
     app.include_router(generations_router)
     identity.mount(app, parts.auth)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
-    app.add_middleware(RequestId)
+    _add_middleware(app, settings)
+    api = identity.refuse_undeclared(app)
     if page is not None:
-        app.mount("/", page.app, name="page")
-    # The page asks for a sign-in itself, because it must answer with a form where the API answers 401.
-    identity.refuse_undeclared(app, declare={"/": identity.public} if page is not None else {})
+        app.router.routes.append(PageMount(page.app, [route.path for route in api]))
+        # The page asks for a sign-in itself, because it must answer with a form where the API answers 401.
+        identity.refuse_undeclared(app, declare={"/": identity.public})
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last to be added is the first to see a request."""
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, max_bytes_at=MAX_BODY_BYTES_AT)
+    if settings.public_url is not None:
+        # Probes and containers ask by address.
+        names = (settings.host, urlsplit(settings.public_url).hostname or "")
+        app.add_middleware(AllowedHosts, names=names, any_address=True)
+    elif not identity.reachable_by_others(settings):
+        app.add_middleware(AllowedHosts, names=(settings.host,))
+    app.add_middleware(RequestId)
 
 
 def _make_parts(settings: Settings, forwarding_key: str) -> Parts:

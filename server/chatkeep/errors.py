@@ -6,6 +6,7 @@ application/problem+json (RFC 9457).
     ChatkeepError
       ├─ NotFound               here             404: not there and not yours are one answer
       ├─ BodyTooLarge           ops/bodies.py    413
+      ├─ HostNotAllowed         ops/hosts.py     403
       ├─ CursorInvalid          paging.py        422
       └─ GenerationRunning, IdempotencyKeyReused, UnknownModel, LogGone, ...   chat/errors.py
 
@@ -33,7 +34,7 @@ class NotFound(ChatkeepError):
 
     status = 404
     code = "not_found"
-    title = "Not found"
+    title = "Not Found"
 
     def __init__(self) -> None:
         super().__init__("There is nothing here that you can see.")

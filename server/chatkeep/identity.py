@@ -41,6 +41,7 @@ __all__ = [
     "mount",
     "owner_of",
     "public",
+    "reachable_by_others",
     "refuse_undeclared",
     "setup_code_to_show",
     "throttled",
@@ -92,7 +93,7 @@ def make_auth(
         SqlStore(database.engine),
         keys,
         throttle=Throttle(counters or MemoryCounters(), {"send": Limit.parse(settings.limit_send)}),
-        setup_code=_setup_code(keys) if needs_setup_code(settings) else None,
+        setup_code=_setup_code(keys) if reachable_by_others(settings) else None,
     )
 
 
@@ -115,13 +116,13 @@ async def create_admin(auth: Auth, settings: Settings) -> None:
 
 async def setup_code_to_show(auth: Auth, settings: Settings) -> str | None:
     """What the first registration must present, while there is nobody yet and it must present anything."""
-    if not needs_setup_code(settings) or not await auth.store.is_empty():
+    if not reachable_by_others(settings) or not await auth.store.is_empty():
         return None
     return _setup_code(auth.keys)
 
 
-def needs_setup_code(settings: Settings) -> bool:
-    """Whether somebody else than the person at this machine could be the first to register."""
+def reachable_by_others(settings: Settings) -> bool:
+    """Whether somebody else than the person at this machine can connect, and so be the first to register."""
     return bool(settings.public_url or settings.trusted_proxies) or not _is_loopback(settings.host)
 
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Generic, Self, TypeVar
 from uuid import UUID
 
@@ -56,6 +56,7 @@ class Cursor:
             parsed = datetime.fromisoformat(moment)
             if parsed.tzinfo is None:
                 raise ValueError(moment)
-            return cls(parsed, str(UUID(id_)))
-        except (binascii.Error, UnicodeError, ValueError):
+            # In UTC, as the databases keep it: at the ends of the calendar an offset leads beyond them.
+            return cls(parsed.astimezone(UTC), str(UUID(id_)))
+        except (binascii.Error, OverflowError, UnicodeError, ValueError):
             raise CursorInvalid from None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from authkeep.valkey import ValkeyCounters
-from chatkeep.identity import make_counters, needs_setup_code
+from chatkeep.identity import make_counters, reachable_by_others
 from chatkeep.settings import Settings
 
 
@@ -23,7 +23,7 @@ from chatkeep.settings import Settings
     ],
 )
 def test_the_setup_code_is_needed_where_strangers_can_connect(settings: Settings, needed: bool) -> None:
-    assert needs_setup_code(settings) is needed
+    assert reachable_by_others(settings) is needed
 
 
 async def test_limits_are_shared_over_valkey(valkey_url: str, tmp_path: Path) -> None:

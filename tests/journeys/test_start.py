@@ -39,6 +39,25 @@ def test_on_loopback_the_first_to_register_is_the_administrator(tmp_path: Path) 
         assert Person(server.url, "second").register().user["role"] == "user"
 
 
+def register_as(url: str, host: str) -> httpx.Response:
+    body = {"email": "thief@example.org", "password": PASSWORD}
+    return httpx.post(f"{url}/auth/register", json=body, headers={"Host": host}, trust_env=False)
+
+
+def test_dns_rebinding_makes_nobody_administrator(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", ENVIRON) as server:
+        for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example"):
+            refused = register_as(server.url, host)
+            assert (refused.status_code, refused.json()["code"]) == (403, "host_not_allowed")
+            assert "CHATKEEP_PUBLIC_URL" in refused.json()["detail"]
+        assert register_as(server.url, "LOCALHOST:8000").json()["role"] == "admin"
+
+
+def test_elsewhere_any_name_may_lead_here(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data", ENVIRON, "--host", "0.0.0.0") as server:  # noqa: S104 - the point
+        assert register_as(server.url, "chat.example.org").json()["code"] == "invalid_setup_code"
+
+
 def test_elsewhere_the_first_needs_the_setup_code(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", ENVIRON, "--host", "0.0.0.0") as server:  # noqa: S104 - the point
         line = next(line for line in server.read_all().splitlines() if "setup code" in line)

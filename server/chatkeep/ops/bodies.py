@@ -4,6 +4,7 @@ The framework has such a limit too, but answers an announced excess in plain tex
 """
 
 import contextlib
+from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,50 +24,54 @@ class BodyTooLarge(ChatkeepError):
 
 
 class BodyLimit:
-    """Pure ASGI: answers 413 to a body over `max_bytes`, announced or not."""
+    """Pure ASGI: answers 413 to a body over `max_bytes`, announced or not; `max_bytes_at` has the paths that differ."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_bytes_at: Mapping[str, int]) -> None:
         self.app = app
         self.max_bytes = max_bytes
+        self.max_bytes_at = max_bytes_at
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at the announced length first, then count what comes."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif _announced(scope) > self.max_bytes:
-            await self._refuse(scope, receive, send)
+            return
+        max_bytes = self.max_bytes_at.get(scope["path"], self.max_bytes)
+        if _announced(scope) > max_bytes:
+            await _refuse(scope, receive, send, max_bytes)
         elif scope["method"] in ("GET", "HEAD"):
             # Nothing here reads the body of these, and the count would cost each of them two calls more.
             await self.app(scope, receive, send)
         else:
-            await self._count(scope, receive, send)
+            await self._count(scope, receive, send, max_bytes)
 
-    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _count(self, scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
         received = 0
 
         async def counted_receive() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                raise BodyTooLarge(self.max_bytes)
+            if received > max_bytes:
+                raise BodyTooLarge(max_bytes)
             return message
 
         async def watched_send(message: Message) -> None:
             # The framework turns the exception above into an answer of its own (400); ours is sent in its place.
-            if received <= self.max_bytes:
+            if received <= max_bytes:
                 await send(message)
 
         with contextlib.suppress(BodyTooLarge):
             await self.app(scope, counted_receive, watched_send)
-        if received > self.max_bytes:
-            await self._refuse(scope, receive, send)
+        if received > max_bytes:
+            await _refuse(scope, receive, send, max_bytes)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem_response(scope, BodyTooLarge(self.max_bytes))
-        # The rest of the body is never read, so the connection cannot be used again.
-        response.headers["connection"] = "close"
-        await response(scope, receive, send)
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
+    response = problem_response(scope, BodyTooLarge(max_bytes))
+    # The rest of the body is never read, so the connection cannot be used again.
+    response.headers["connection"] = "close"
+    await response(scope, receive, send)
 
 
 def _announced(scope: Scope) -> int:

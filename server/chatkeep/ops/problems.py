@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -14,6 +15,10 @@ from starlette.types import Scope
 from chatkeep.errors import ChatkeepError, NotFound
 
 log = logging.getLogger(__name__)
+
+# An answer is not larger than what was asked: a body of nothing but unknown names would come back many times its size.
+_MAX_FIELDS = 20
+_MAX_NAME_CHARACTERS = 100
 
 
 class ProblemResponse(JSONResponse):
@@ -72,11 +77,15 @@ def _on_validation_error(request: Request, error: Exception) -> ProblemResponse:
         return problem_response(request.scope, NotFound())
     if any(problem["type"] == "json_invalid" for problem in problems):
         return _problem(request.scope, 400, "malformed_json", "The body is not JSON", "Send well-formed JSON in UTF-8.")
-    fields = [{"loc": list(problem["loc"]), "message": problem["msg"], "type": problem["type"]} for problem in problems]
+    fields = [_field(problem) for problem in problems[:_MAX_FIELDS]]
     detail = "; ".join(f"{'.'.join(map(str, field['loc']))}: {field['message']}" for field in fields[:5])
-    return _problem(
-        request.scope, 422, "validation_failed", "The request is not valid", detail, None, {"errors": fields}
-    )
+    extra = {"errors": fields, "error_count": len(problems)}
+    return _problem(request.scope, 422, "validation_failed", "The request is not valid", detail, None, extra)
+
+
+def _field(problem: Mapping[str, Any]) -> dict[str, Any]:
+    loc = [part[:_MAX_NAME_CHARACTERS] if isinstance(part, str) else part for part in problem["loc"]]
+    return {"loc": loc, "message": problem["msg"], "type": problem["type"]}
 
 
 def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:
