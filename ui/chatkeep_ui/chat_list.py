@@ -100,7 +100,7 @@ def _show_older(state: PageState) -> None:
 def _show_account(account: Account) -> None:
     name = plain_html(account.name or account.email.split("@")[0])
     email = plain_html(account.email)
-    role = '<span class="ck-role">administrator</span>' if account.role == "admin" else ""
+    role = '<span class="ck-role">admin</span>' if account.role == "admin" else ""
     who = f'<strong>{name}</strong>{role}<br><span class="ck-mail" title="{email}">{email}</span>'
     leave = '<form method="post" action="/sign-out"><button type="submit">Sign out</button></form>'
     st.html(f'<div class="ck-account"><div>{who}</div>{leave}</div>')
