@@ -2,12 +2,13 @@
 
 import asyncio
 from contextlib import ExitStack
+from functools import partial
 
 import httpx
 
-from bench.load import Measured, requests
+from bench.load import requests
 from bench.processes import Server, module
-from bench.report import print_ratios
+from bench.report import measure, print_ratios
 
 _CREDENTIALS = {"email": "bench@example.org", "password": "turnips sleep under violet lamps"}
 CONNECTIONS = 32
@@ -32,12 +33,9 @@ def main(rounds: int = 7, count: int = 16_000) -> None:
             "authkeep, guarded Starlette route": (guarded, _token(guarded)),
         }
 
-        async def one_round() -> dict[str, Measured]:
-            return {
-                name: await requests(server, "/whoami", headers, CONNECTIONS, count)
-                for name, (server, headers) in candidates.items()
-            }
-
-        asyncio.run(one_round())
-        measured = [asyncio.run(one_round()) for _ in range(rounds)]
+        runs = {
+            name: partial(requests, server, "/whoami", headers, CONNECTIONS, count)
+            for name, (server, headers) in candidates.items()
+        }
+        measured = asyncio.run(measure(runs, rounds))
     print_ratios(f"Who am I, {CONNECTIONS} connections, median of {rounds} rounds", "request", measured)

@@ -28,7 +28,10 @@ class Measured:
 
 
 async def requests(server: Server, path: str, headers: dict[str, str], connections: int, count: int) -> Measured:
-    """`count` GET requests over `connections` kept-alive connections, each answer read whole."""
+    """`count` GET requests over `connections` kept-alive connections, each answer read whole.
+
+    Each connection sends the same number, so the count is rounded down; what is reported is what was sent.
+    """
     parts = urlsplit(server.url)
     message = _message("GET", path, {"Host": parts.netloc, **headers}, b"")
 
@@ -44,9 +47,10 @@ async def requests(server: Server, path: str, headers: dict[str, str], connectio
         writer.close()
         await writer.wait_closed()
 
+    share = count // connections
     started, cpu = time.perf_counter(), server.cpu_seconds()
-    await asyncio.gather(*(one(count // connections) for _ in range(connections)))
-    return Measured(count, time.perf_counter() - started, server.cpu_seconds() - cpu)
+    await asyncio.gather(*(one(share) for _ in range(connections)))
+    return Measured(share * connections, time.perf_counter() - started, server.cpu_seconds() - cpu)
 
 
 async def streams(server: Server, path: str, bodies: list[bytes], headers: dict[str, str], tokens: int) -> Measured:

@@ -27,16 +27,27 @@ class Server:
 
 @contextmanager
 def module(name: str, *arguments: str) -> Iterator[Server]:
-    """Run `python -m name arguments`, which prints its address on its first line."""
+    """Run `python -m name arguments`, which prints its address on its first line.
+
+    Raises:
+        RuntimeError: it did not; what it printed instead is in the message.
+    """
     command = [sys.executable, "-m", name, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield Server(process.stdout.readline().strip(), process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline().strip()
+            if not first.startswith("http://"):
+                process.terminate()
+                process.wait()
+                errors.seek(0)
+                raise RuntimeError(f"{' '.join(command)} did not start: {first}\n{errors.read()}")
+            yield Server(first, process.pid)
+        finally:
+            process.terminate()
 
 
 @contextmanager

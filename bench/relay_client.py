@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import httpx
 import openai
@@ -17,7 +18,7 @@ import uvloop
 
 from bench.load import Measured
 from bench.processes import module
-from bench.report import print_ratios
+from bench.report import measure, print_ratios
 from chatkeep.llm.model import PromptMessage
 from chatkeep.llm.openai import OpenAIChatModel
 
@@ -93,15 +94,20 @@ async def _measure(name: str, url: str, streams: int, tokens: int) -> None:
     print(json.dumps([time.process_time() - cpu, time.perf_counter() - wall]), flush=True)
 
 
-def _run(name: str, url: str, streams: int, tokens: int) -> Measured:
+async def _run(name: str, url: str, streams: int, tokens: int) -> Measured:
     command = [sys.executable, "-m", "bench.relay_client", name, url, str(streams), str(tokens)]
-    cpu, wall = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    printed, _ = await process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    cpu, wall = json.loads(printed)
     return Measured(streams * tokens, wall, cpu)
 
 
 def _compare(title: str, options: list[str], streams: int, tokens: int, rounds: int) -> None:
     with module("chatkeep.llm.scripted_upstream", *options) as upstream:
-        measured = [{name: _run(name, upstream.url, streams, tokens) for name in CLIENTS} for _ in range(rounds)]
+        runs = {name: partial(_run, name, upstream.url, streams, tokens) for name in CLIENTS}
+        measured = asyncio.run(measure(runs, rounds))
     print_ratios(f"{title}: {streams} streams of {tokens} tokens, median of {rounds} rounds", "token", measured)
 
 

@@ -1,9 +1,25 @@
 """The median of several rounds, and each candidate as a ratio to the baseline of the same round."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from statistics import median
 
 from bench.load import Measured
+
+
+async def measure(
+    candidates: Mapping[str, Callable[[], Awaitable[Measured]]], rounds: int
+) -> list[dict[str, Measured]]:
+    """Run every candidate once per round, after one round that is thrown away.
+
+    The order turns round from one to the next, so that whatever the one before leaves behind (a warm cache, a hot
+    core) is not always to the same one's favour.
+    """
+    names = list(candidates)
+    measured = []
+    for number in range(rounds + 1):
+        taken = {name: await candidates[name]() for name in names[:: -1 if number % 2 else 1]}
+        measured.append({name: taken[name] for name in names})
+    return measured[1:]
 
 
 def print_ratios(title: str, unit: str, rounds: Sequence[dict[str, Measured]]) -> None:

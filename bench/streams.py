@@ -3,12 +3,13 @@
 import asyncio
 import json
 from contextlib import ExitStack
+from functools import partial
 
 import httpx
 
-from bench.load import Measured, streams
+from bench.load import streams
 from bench.processes import Server, chatkeep, module
-from bench.report import print_ratios
+from bench.report import measure, print_ratios
 
 _CREDENTIALS = {"email": "bench@example.org", "password": "turnips sleep under violet lamps"}
 
@@ -39,16 +40,12 @@ def _compare(title: str, upstream_options: list[str], concurrency: int, tokens: 
         server = stack.enter_context(chatkeep(settings))
         chats = _Chats(server, concurrency)
 
-        async def one_round() -> dict[str, Measured]:
-            return {
-                "Starlette + httpx pass-through": await streams(relay, "/relay", relay_bodies, {}, tokens),
-                "chatkeep /chat/send": await streams(
-                    server, "/chat/send", chats.bodies(message), chats.headers, tokens
-                ),
-            }
-
-        asyncio.run(one_round())
-        measured = [asyncio.run(one_round()) for _ in range(rounds)]
+        bodies = chats.bodies(message)
+        runs = {
+            "Starlette + httpx pass-through": partial(streams, relay, "/relay", relay_bodies, {}, tokens),
+            "chatkeep /chat/send": partial(streams, server, "/chat/send", bodies, chats.headers, tokens),
+        }
+        measured = asyncio.run(measure(runs, rounds))
     print_ratios(f"{title}: {concurrency} streams of {tokens} tokens, median of {rounds} rounds", "token", measured)
 
 

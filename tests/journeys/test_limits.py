@@ -53,10 +53,22 @@ def test_failed_sign_ins_count(server: ServerProcess) -> None:
     assert_refused(answers[-1], "login", 6)
 
 
-def test_limits_count_before_authentication_and_before_the_body_is_checked(server: ServerProcess) -> None:
+@pytest.mark.parametrize(("path", "limit"), [("/auth/register", 4), ("/auth/login", 6)])
+def test_limits_count_before_the_body_is_checked(server: ServerProcess, path: str, limit: int) -> None:
     with httpx.Client(base_url=server.url, trust_env=False) as http:
-        answers = [http.post("/auth/register", json={}) for _ in range(5)]
-    assert answers[-1].status_code == 429
+        answers = [http.post(path, json={}) for _ in range(limit + 1)]
+    assert [answer.status_code for answer in answers] == [422] * limit + [429]
+    assert_refused(answers[-1], path.rsplit("/", 1)[1], limit)
+
+
+def test_sending_counts_before_the_body_is_checked_and_for_nobody_else(server: ServerProcess) -> None:
+    alice = Person(server.url, "alice").register()
+    with httpx.Client(base_url=server.url, trust_env=False) as stranger:
+        answers = [stranger.post("/chat/send", json={}) for _ in range(7)]
+    assert {answer.status_code for answer in answers} <= {401, 429}
+    wrong = [alice.http.post("/chat/send", json={}) for _ in range(4)]
+    assert [answer.status_code for answer in wrong] == [422] * 3 + [429]
+    assert_refused(wrong[-1], "send", 3)
 
 
 def test_a_forged_x_forwarded_for_opens_no_fresh_lane(server: ServerProcess) -> None:
