@@ -5,6 +5,7 @@ business of `authkeep.revocation`.
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from json import JSONDecoder
@@ -108,12 +109,14 @@ class AccessTokens:
             claims = jwt.decode(token, key, algorithms=[ALGORITHM], decoder_cls=_StrictDecoder).claims
             self._check_times(claims, now)
             return self._verified(claims, kid)
-        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+        except (JoseError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise InvalidToken from None
 
     @staticmethod
     def _trusted_kid(token: str) -> str:
         header = json.loads(urlsafe_b64decode(token.partition(".")[0].encode()), cls=_StrictDecoder)
+        if not isinstance(header, dict):
+            raise TypeError("header")
         # Exactly what `mint` writes. So no crit, no b64, and no jku, jwk or x5u that could name a key.
         if header.keys() != {"alg", "typ", "kid"} or header["alg"] != ALGORITHM or header["typ"] != TYPE:
             raise ValueError("header")
@@ -126,6 +129,9 @@ class AccessTokens:
         issued, expires, not_before = claims["iat"], claims["exp"], claims.get("nbf", 0)
         if any(type(value) not in (int, float) for value in (issued, expires, not_before)):
             raise ValueError("times are numbers")
+        # 1e999 is JSON and reads as infinity; an integer too large for a float raises OverflowError.
+        if not all(math.isfinite(value) for value in (issued, expires, not_before)):
+            raise ValueError("times are finite")
         if not now < expires or issued > now + _SKEW_SECONDS or not_before > now + _SKEW_SECONDS:
             raise ValueError("not valid now")
 

@@ -193,6 +193,22 @@ async def test_a_payload_that_is_no_object(auth: Auth, forge: Forge, raw: bytes)
     await refuses(auth, forge(raw=raw))
 
 
+@pytest.mark.parametrize("raw", [b"[]", b"1", b"null", b'"x"', b"true", b"1.5", b"{}", b"[{}]"], ids=repr)
+async def test_a_header_that_is_no_object(auth: Auth, client: Any, token: str, keys: SigningKeys, raw: bytes) -> None:
+    forged = sign(raw, json.dumps(parts_of(token)[1]).encode(), keys.signing_key)
+    await refuses(auth, forged)
+    for path in ("/auth/me", "/auth/registration"):
+        answer = await client.get(path, headers={"Authorization": f"Bearer {forged}"})
+        assert answer.status_code == (200 if path == "/auth/registration" else 401)
+
+
+@pytest.mark.parametrize("member", ["exp", "iat", "nbf"])
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "-1e999", "1" * 2500])
+async def test_a_time_beyond_any_float(auth: Auth, token: str, forge: Forge, member: str, number: str) -> None:
+    claims = json.dumps(parts_of(token)[1] | {member: "?"})
+    await refuses(auth, forge(raw=claims.replace('"?"', number).encode()))
+
+
 async def test_a_huge_token_costs_nothing(auth: Auth, forge: Forge) -> None:
     await refuses(auth, forge(scope="x" * MAX_LENGTH))
     await refuses(auth, "A" * 10_000_000)
