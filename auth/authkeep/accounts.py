@@ -5,16 +5,15 @@ No HTTP in here and no SQL: what may happen, in which order, and what it costs.
 
 import hmac
 import logging
-import unicodedata
 from dataclasses import dataclass
 
 from uuid_utils.compat import uuid7
 
 from authkeep.clock import Clock
+from authkeep.display_name import clean_name
 from authkeep.email_address import parse_email
 from authkeep.errors import (
     EmailTaken,
-    InvalidName,
     InvalidSetupCode,
     InvalidToken,
     RegistrationClosed,
@@ -30,7 +29,6 @@ from authkeep.settings import AuthSettings
 from authkeep.store import Admission, EndReason, Store, User, UserChange
 
 _log = logging.getLogger("authkeep.accounts")
-_MAX_NAME = 100
 _MIN_SETUP_CODE = 8
 
 
@@ -196,19 +194,3 @@ class Accounts:
         user, revocations = changed
         self._revoked.add(revocations)
         return user
-
-
-def clean_name(name: str) -> str:
-    """A name fit to be shown in a list and stored in any database.
-
-    Raises:
-        InvalidName: too long, or it contains control or direction-changing characters.
-    """
-    cleaned = unicodedata.normalize("NFC", name).strip()
-    if len(cleaned) > _MAX_NAME:
-        raise InvalidName(f"Use at most {_MAX_NAME} characters for the name.")
-    if any(
-        unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in "\u202a\u202b\u202d\u202e" for char in cleaned
-    ):
-        raise InvalidName("The name contains characters that cannot be shown.")
-    return cleaned

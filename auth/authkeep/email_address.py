@@ -20,10 +20,14 @@ def parse_email(text: str) -> tuple[str, str]:
     Raises:
         InvalidEmail: it is not an address. Whether it can receive mail is not asked.
     """
+    # Before NFKC, which takes quadratic time over combining marks.
     if len(text) > 4 * MAX_LENGTH:
         raise InvalidEmail
     try:
         folded = unicodedata.normalize("NFKC", text).strip()
+        # One character may have become eighteen.
+        if len(folded) > 4 * MAX_LENGTH:
+            raise InvalidEmail
         # The suffix goes again below. With it, names of the intranet (box.local, localhost) are checked like all
         # others, where the validator would refuse them unasked: a self-hosted server may well live there.
         address = validate_email(folded + _SUFFIX, check_deliverability=False)

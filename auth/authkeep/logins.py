@@ -25,7 +25,6 @@ from authkeep.errors import (
     LoginNotFound,
     RefreshTokenReused,
 )
-from authkeep.password_policy import MAX_LENGTH
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal
 from authkeep.refresh_tokens import RefreshToken, RefreshTokens, RotationRules
@@ -111,8 +110,6 @@ class Logins:
             HashingBusy: too many others are signing in.
         """
         user = await self._find(email)
-        if len(password) > MAX_LENGTH:
-            raise InvalidCredentials
         matches = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not matches or user.disabled:
             raise InvalidCredentials

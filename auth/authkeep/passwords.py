@@ -20,7 +20,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
-from authkeep.errors import HashingBusy
+from authkeep.errors import HashingBusy, UnacceptablePassword
 from authkeep.password_policy import normalize_password
 
 _NICENESS = 10
@@ -62,6 +62,7 @@ class PasswordHasher:
         """A PHC string.
 
         Raises:
+            UnacceptablePassword: it is too long.
             HashingBusy: the queue is full.
         """
         text = _bytes_of(password)
@@ -73,7 +74,11 @@ class PasswordHasher:
         Raises:
             HashingBusy: the queue is full.
         """
-        text = _bytes_of(password)
+        try:
+            text = _bytes_of(password)
+        except UnacceptablePassword:
+            # Nobody's password; refused at the price of any other, and without normalising it.
+            text, password_hash = b"", None
         matches = await self._run(lambda: self._matches(password_hash or self._decoy, text))
         return matches and password_hash is not None
 

@@ -27,7 +27,7 @@ class AuthSettings:
         trusted_origins: other origins, such as https://app.example, that may use the cookie transport.
         trusted_proxies: whose X-Forwarded-For counts.
         hashing_threads, hashing_queue: how many passwords are hashed at once, and how many may wait.
-        limit_login, limit_register, limit_refresh: per client address. limit_password: per user.
+        limit_login, limit_register, limit_refresh: per client address. limit_password, limit_profile: per user.
 
     Raises:
         ValueError: a value cannot work; the message names the setting.
@@ -53,6 +53,7 @@ class AuthSettings:
     limit_register: Limit = field(default=Limit.parse("10/minute"))
     limit_refresh: Limit = field(default=Limit.parse("120/minute"))
     limit_password: Limit = field(default=Limit.parse("10/minute"))
+    limit_profile: Limit = field(default=Limit.parse("30/minute"))
 
     def __post_init__(self) -> None:
         problems = [
@@ -81,4 +82,5 @@ class AuthSettings:
             "register": self.limit_register,
             "refresh": self.limit_refresh,
             "password": self.limit_password,
+            "profile": self.limit_profile,
         }

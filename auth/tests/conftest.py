@@ -1,9 +1,10 @@
 import importlib.util
 import os
+import unicodedata
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -66,7 +67,7 @@ def settings() -> AuthSettings:
 @pytest.fixture
 def lenient() -> Throttle:
     """Limits that no test meets by accident; those about limits make their own."""
-    names = ("login", "register", "refresh", "password")
+    names = ("login", "register", "refresh", "password", "profile")
     return Throttle(MemoryCounters(), {name: Limit.parse("1000/second") for name in names})
 
 
@@ -169,6 +170,20 @@ def make() -> Any:
 def browse() -> Any:
     """`browsing`, for tests that need another peer or address."""
     return browsing
+
+
+@pytest.fixture
+def normalised(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How long each text was that has been handed to Unicode normalisation."""
+    lengths: list[int] = []
+    normalize = unicodedata.normalize
+
+    def record(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        lengths.append(len(text))
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", record)
+    return lengths
 
 
 @pytest.fixture

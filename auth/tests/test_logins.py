@@ -1,6 +1,7 @@
 """The journeys of a login, on every store."""
 
 import asyncio
+import unicodedata
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from authkeep import (
     RefreshTokenReused,
     SignedIn,
 )
+from authkeep.password_policy import MAX_LENGTH
 from authkeep.store import EndReason
 from authkeep.testing import FrozenClock
 from authkeep.testing import signed_in as sign_in
@@ -35,6 +37,24 @@ async def login(auth_on: Auth, password: str) -> SignedIn:
 async def test_a_login_yields_a_token_that_names_its_user(auth_on: Auth, login: SignedIn) -> None:
     principal = await auth_on.verify(login.access_token)
     assert principal == Principal(login.user.id, login.login_id, login.user.role)
+
+
+async def test_a_password_is_as_long_at_sign_in_as_it_was_at_registration(auth_on: Auth) -> None:
+    """Of 1,200 code points as one system types it, 600 as it is counted: what registers must sign in."""
+    decomposed = "".join(letter + "\u0301" for letter in ("aeiouy" * 100))
+    password = decomposed[:-40] + "".join(f"{n % 7}x" for n in range(20))
+    assert len(password) == 1200
+    await auth_on.accounts.register("alice@example.com", password)
+    await auth_on.logins.sign_in("alice@example.com", password, LAPTOP)
+    composed = unicodedata.normalize("NFC", password)
+    await auth_on.logins.sign_in("alice@example.com", composed, LAPTOP)
+
+
+@pytest.mark.parametrize("length", [MAX_LENGTH + 1, 4 * MAX_LENGTH + 1])
+async def test_a_password_that_cannot_be_one_is_just_wrong(auth: Auth, password: str, length: int) -> None:
+    await auth.accounts.register("alice@example.com", password)
+    with pytest.raises(InvalidCredentials):
+        await auth.logins.sign_in("alice@example.com", "x" * length, LAPTOP)
 
 
 async def test_a_refresh_replaces_the_refresh_token(auth_on: Auth, login: SignedIn) -> None:

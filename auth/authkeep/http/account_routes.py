@@ -42,7 +42,7 @@ async def me(auth: CurrentAuth, principal: CurrentPrincipal) -> UserOut:
     return UserOut.of(await auth.accounts.get_user(principal))
 
 
-@router.patch("/me")
+@router.patch("/me", dependencies=[Depends(throttled("profile"))])
 async def rename_me(auth: CurrentAuth, principal: CurrentPrincipal, change: ProfileChange) -> UserOut:
     """Change one's name."""
     return UserOut.of(await auth.accounts.rename(principal, change.name))
