@@ -23,6 +23,7 @@ from authkeep.errors import (
     InvalidInput,
     InvalidRefreshToken,
     LoginNotFound,
+    RateLimited,
     RefreshTokenReused,
 )
 from authkeep.passwords import PasswordHasher
@@ -174,6 +175,7 @@ class Logins:
         Raises:
             InvalidRefreshToken: never issued, expired, or its login has ended.
             RefreshTokenReused: it was rotated before; the login has just been ended by this.
+            RateLimited: it was rotated a moment ago and has been presented too often since; the login goes on.
         """
         presented = self._refresh_tokens.parse(refresh_token)
         rotated = await self._store.rotate_login(presented.sid, lambda login: self._decide(login, presented, device))
@@ -184,6 +186,8 @@ class Logins:
             self._revoked.add([rotation.revocation])
             _log.warning("A refresh token was reused: login %s of user %s has been ended", presented.sid, user.id)
             raise RefreshTokenReused
+        if rotation.too_often and not user.disabled:
+            raise RateLimited
         if rotation.token is None or user.disabled:
             raise InvalidRefreshToken
         return self._signed_in(user, presented.sid, rotation.token)

@@ -119,6 +119,9 @@ class RotationRules:
         if hmac.compare_digest(presented.hash, login.token_hash):
             return self._rotate(login, presented, now, nonce)
         head = self._current_from(login, presented, now)
+        if head is not None and self._uses_of(login, presented) >= self.grace_uses:
+            # Many tabs that wake at once look like this, and a thief gains nothing: no token is handed out.
+            return Rotation(login, None, too_often=True)
         if head is not None:
             return Rotation(_count_use(login, presented.hash), head.text)
         ended = replace(login, ended_at=now, end_reason=EndReason.REUSED, recent=())
@@ -140,12 +143,16 @@ class RotationRules:
     def _current_from(self, login: Login, presented: RefreshToken, now: datetime) -> RefreshToken | None:
         ancestors = {ancestor.token_hash: ancestor for ancestor in login.recent}
         first = ancestors.get(presented.hash)
-        if first is None or now - first.rotated_at > self.grace or first.uses >= self.grace_uses:
+        if first is None or now - first.rotated_at > self.grace:
             return None
         token = presented
         while (ancestor := ancestors.get(token.hash)) is not None:
             token = self.tokens.successor(token, ancestor.nonce)
         return token if token.hash == login.token_hash else None
+
+    @staticmethod
+    def _uses_of(login: Login, presented: RefreshToken) -> int:
+        return next(ancestor.uses for ancestor in login.recent if ancestor.token_hash == presented.hash)
 
 
 def _count_use(login: Login, token_hash: str) -> Login:

@@ -20,7 +20,8 @@ class AuthSettings:
         refresh_idle_lifetime: a login not used for this long ends.
         refresh_lifetime: a login ends after this long, however much it is used.
         refresh_grace, refresh_grace_uses: how long and how often a token that was just rotated still yields its
-            successor, for tabs that refresh at the same time.
+            successor, for tabs that refresh at the same time. More uses within that time are refused with 429;
+            any use after it ends the login.
         revocation_reread: how often the whole set of revocations is read again.
         revocation_lease: how old the view may become before the store is asked for every request.
         secure_cookies: cookies are Secure and `__Host-` even if the request seems to come by plain HTTP.

@@ -151,11 +151,13 @@ class Rotation:
         login: the row to write.
         token: the current token of the lineage; None when the presented one is refused.
         revocation: to be written with it, when the presented token ends the login.
+        too_often: the presented token is refused for now, and the login goes on.
     """
 
     login: Login
     token: str | None
     revocation: Revocation | None = None
+    too_often: bool = False
 
 
 class Users(Protocol):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from authkeep import InvalidName
 from authkeep.display_name import MAX_LENGTH, clean_name
 
-
 UNFIT = [
     *"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c",
     *"\u200b\u2060\ufeff\u00ad\U000e0041\x7f\x85\u2028\ud800",

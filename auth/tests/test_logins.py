@@ -16,6 +16,7 @@ from authkeep import (
     InvalidToken,
     LoginNotFound,
     Principal,
+    RateLimited,
     RefreshTokenReused,
     SignedIn,
 )
@@ -70,6 +71,26 @@ async def test_parallel_refreshes_all_get_the_same_successor(auth_on: Auth, logi
     successors = {tab.refresh_token for tab in await asyncio.gather(*tabs)}
     assert len(successors) == 1
     await auth_on.logins.refresh(successors.pop(), LAPTOP)
+
+
+async def test_a_flood_of_honest_parallel_refreshes_does_not_end_the_login(
+    auth_on: Auth, login: SignedIn, clock: FrozenClock
+) -> None:
+    """Sixty tabs wake at once with the same token: some are told to come back, none is taken for a thief."""
+    tabs = [auth_on.logins.refresh(login.refresh_token, LAPTOP) for _ in range(60)]
+    outcomes = await asyncio.gather(*tabs, return_exceptions=True)
+    served = [outcome for outcome in outcomes if isinstance(outcome, SignedIn)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, RateLimited)]
+    assert (len(served), len(refused)) == (1 + auth_on.settings.refresh_grace_uses, 29)
+    assert all(int(refusal.headers["Retry-After"]) >= 1 for refusal in refused)
+    (successor,) = {tab.refresh_token for tab in served}
+    await auth_on.verify(login.access_token)
+    current = await auth_on.logins.refresh(successor, LAPTOP)
+    clock.advance(timedelta(seconds=11))
+    with pytest.raises(RefreshTokenReused):
+        await auth_on.logins.refresh(login.refresh_token, PHONE)
+    with pytest.raises(InvalidRefreshToken):
+        await auth_on.logins.refresh(current.refresh_token, LAPTOP)
 
 
 async def test_a_tab_that_is_two_rotations_behind_catches_up(auth_on: Auth, login: SignedIn) -> None:
