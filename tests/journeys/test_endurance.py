@@ -19,8 +19,14 @@ async def cut_after_first_bytes(url: str, token: str, session_id: str) -> bytes:
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     body = json.dumps({"session_id": session_id, "message": "count to 100000"}).encode()
-    head = f"POST /chat/send HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Type: application/json\r\n"
-    writer.write(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    fields = [
+        "POST /chat/send HTTP/1.1",
+        f"Host: {parts.netloc}",
+        f"Authorization: {token}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+    writer.write("\r\n".join([*fields, "", ""]).encode() + body)
     seen = await reader.read(2000)
     # abort(): a reset, as from a machine that is switched off, and not a polite end.
     writer.transport.abort()
