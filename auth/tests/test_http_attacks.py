@@ -5,12 +5,14 @@ import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 from authkeep import Auth, Limit, Role, Throttle
+from authkeep.http.problems import MAX_BODY
 from authkeep.testing import FrozenClock, MemoryStore, signed_in
 from authkeep.throttle import MemoryCounters
 
@@ -72,23 +74,53 @@ async def test_enumeration_by_login(client: httpx.AsyncClient, auth: Auth, alice
     assert all(one == headers[0] for one in headers)
 
 
-@pytest.mark.parametrize("email", ["nobody@example.com", "alice@example.com", "disabled@example.com", "no address"])
-async def test_enumeration_by_cost(
-    auth: Auth, client: httpx.AsyncClient, alice: Any, email: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each kind of failure is worth exactly one verification against one hash of today's parameters."""
-    disabled = await signed_in(auth, "disabled@example.com")
-    await auth.accounts.set_disabled(disabled.user.id, True)
-    hashes: list[str] = []
+@pytest.fixture
+def hashing(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Everything the password pool was asked to do: the hash that was verified against, or "new" for a new one."""
+    work: list[str] = []
+    matches, argon2 = auth.passwords._matches, auth.passwords._argon2
 
-    def record(password_hash: str, _: bytes) -> bool:
-        hashes.append(password_hash)
-        return False
+    def record(password_hash: str, text: bytes) -> bool:
+        work.append(password_hash)
+        return matches(password_hash, text)
+
+    def record_new(text: bytes) -> str:
+        work.append("new")
+        return argon2.hash(text)
 
     monkeypatch.setattr(auth.passwords, "_matches", record)
-    await client.post("/auth/login", json={"email": email, "password": "wrong"})
-    (used,) = hashes
+    recording = SimpleNamespace(hash=record_new, verify=argon2.verify, check_needs_rehash=argon2.check_needs_rehash)
+    monkeypatch.setattr(auth.passwords, "_argon2", recording)
+    return work
+
+
+@pytest.mark.parametrize(
+    "password", [ALICE["password"], "wrong", "", "x" * 5000], ids=["right", "wrong", "none", "long"]
+)
+@pytest.mark.parametrize(
+    "email", ["nobody@example.com", "disabled@example.com", "no address", "passwordless@example.com"]
+)
+async def test_enumeration_by_cost(
+    auth: Auth, client: httpx.AsyncClient, alice: Any, email: str, password: str, hashing: list[str]
+) -> None:
+    """Each kind of failure is worth exactly one verification against one hash of today's parameters."""
+    await signed_in(auth, "passwordless@example.com")
+    disabled = (await client.post("/auth/register", json=ALICE | {"email": "disabled@example.com"})).json()
+    await auth.accounts.set_disabled(disabled["id"], True)
+    hashing.clear()
+    answer = await client.post("/auth/login", json={"email": email, "password": password})
+    assert answer.status_code == 401
+    (used,) = hashing
     assert not auth.passwords.needs_rehash(used)
+
+
+async def test_enumeration_by_cost_of_a_wrong_password(
+    client: httpx.AsyncClient, alice: Any, hashing: list[str]
+) -> None:
+    for password, status in (("wrong", 401), (ALICE["password"], 200)):
+        hashing.clear()
+        answer = await client.post("/auth/login", json=ALICE | {"password": password})
+        assert (answer.status_code, len(hashing)) == (status, 1)
 
 
 # -- what is one and the same mailbox --------------------------------------------------------------------------------
@@ -135,8 +167,7 @@ async def test_a_nul_does_not_end_a_password(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/login"])
 async def test_a_password_of_one_megabyte(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.post(path, json=ALICE | {"password": "x" * 1_000_000})
-    assert (answer.status_code, answer.json()["code"]) == (413, "request_too_large")
+    assert_too_large(await client.post(path, json=ALICE | {"password": "x" * 1_000_000}))
 
 
 MARKS = "\u0301\u0316" * 2500
@@ -171,14 +202,30 @@ async def test_a_flood_of_renames_is_limited_by_user(
     assert [answer.status_code for answer in answers] == [200, 200, 429, 200]
 
 
+def assert_too_large(answer: httpx.Response) -> None:
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, answer.json()["code"]) == (413, "request_too_large")
+
+
 async def test_an_endless_body_that_lies_about_its_length(client: httpx.AsyncClient) -> None:
     async def chunks() -> Any:
         for _ in range(100):
             yield b"x" * 10_000
 
-    answer = await client.post("/auth/login", content=chunks(), headers={"Content-Type": "application/json"})
-    assert answer.status_code == 413
-    assert answer.headers["content-type"] == "application/problem+json"
+    for length in ({}, {"Content-Length": "20"}, {"Content-Length": "x"}):
+        headers = {"Content-Type": "application/json", **length}
+        answer = await client.post("/auth/login", content=chunks(), headers=headers)
+        assert_too_large(answer)
+
+
+@pytest.mark.parametrize("length", [str(MAX_BODY + 1), "+40000", " 40000", "4_0000", "9" * 30])
+@pytest.mark.parametrize("path", ["login", "me"])
+async def test_a_length_beyond_the_limit_is_refused_like_everything_else(
+    client: httpx.AsyncClient, path: str, length: str
+) -> None:
+    """Not in the plain text of the framework, which counts before any handler of ours."""
+    headers = {"Content-Type": "application/json", "Content-Length": length}
+    assert_too_large(await client.request("PATCH" if path == "me" else "POST", f"/auth/{path}", headers=headers))
 
 
 async def test_a_refusal_does_not_repeat_the_password(client: httpx.AsyncClient) -> None:

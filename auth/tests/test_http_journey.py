@@ -24,7 +24,7 @@ def bearer(tokens: Any) -> dict[str, str]:
 
 async def test_the_whole_journey(client_on: httpx.AsyncClient) -> None:
     state = await client_on.get("/auth/registration")
-    assert state.json() == {"open": True, "first_user": True, "setup_code_required": False}
+    assert state.json() == {"open": True, "first_user": True, "setup_code_required": False, "password_min_length": 15}
     registered = await client_on.post("/auth/register", json=REGISTRATION)
     assert registered.status_code == 201
     user = registered.json()

@@ -8,6 +8,7 @@ from authkeep.http.dependencies import CurrentAuth, CurrentPrincipal, throttled
 from authkeep.http.policies import public
 from authkeep.http.problems import MAX_BODY, ProblemRoute
 from authkeep.http.schemas import PasswordChange, ProfileChange, Registration, RegistrationOut, UserOut
+from authkeep.password_policy import MIN_LENGTH
 
 router = APIRouter(route_class=ProblemRoute, tags=["auth"], max_body_size=MAX_BODY)
 well_known = APIRouter(tags=["auth"])
@@ -33,7 +34,12 @@ async def register(auth: CurrentAuth, registration: Registration) -> UserOut:
 async def registration_state(auth: CurrentAuth) -> RegistrationOut:
     """Whether anybody can register, and what the first one needs."""
     state = await auth.accounts.registration_state()
-    return RegistrationOut(open=state.open, first_user=state.first_user, setup_code_required=state.setup_code_required)
+    return RegistrationOut(
+        open=state.open,
+        first_user=state.first_user,
+        setup_code_required=state.setup_code_required,
+        password_min_length=MIN_LENGTH,
+    )
 
 
 @router.get("/me")

@@ -77,8 +77,7 @@ class ProblemRoute(APIRoute):
     @override
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Before FastAPI's own limit, which answers in plain text. It stays, for bodies that lie about their length.
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if len(declared) > 9 or (declared.isdigit() and int(declared) > MAX_BODY):
+        if _announced_length(scope) > MAX_BODY:
             raise RequestTooLarge
         await super().handle(scope, receive, send)
 
@@ -92,12 +91,23 @@ class ProblemRoute(APIRoute):
             except RequestValidationError as error:
                 raise _as_invalid_input(error) from None
             except HTTPException as error:
+                if error.status_code == RequestTooLarge.status:
+                    raise RequestTooLarge from None
                 code = HTTPStatus(error.status_code).name.lower()
                 return problem_response(request, error.status_code, code, str(error.detail), headers=error.headers)
             response.headers.update(NO_STORE)
             return response
 
         return handle_or_explain
+
+
+def _announced_length(scope: Scope) -> int:
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    try:
+        # As leniently as the framework reads it (`+1`, ` 1`, `1_0`): what it would refuse has to be seen here first.
+        return int(declared)
+    except ValueError:
+        return 0
 
 
 def _as_invalid_input(error: RequestValidationError) -> InvalidInput:

@@ -127,8 +127,13 @@ class LoginsPage(BaseModel):
 
 
 class RegistrationOut(BaseModel):
-    """What a sign-up form needs to know."""
+    """What a sign-up form needs to know.
+
+    Attributes:
+        password_min_length: in characters after normalisation.
+    """
 
     open: bool
     first_user: bool
     setup_code_required: bool
+    password_min_length: int
