@@ -7,7 +7,7 @@ same keys typed on another system are the same password.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 
@@ -29,10 +29,19 @@ _WALKS = (
     "qwerty1234567890",
     "1234567890qwertyuiop",
 )
-_LOOKALIKES = str.maketrans("@4$50317!", "aassoelti")
 _MIN_WALK = 4
+# The first steps of every walk, those over its end too: most texts are no walk, and this tells without a search.
+_STEPS = frozenset(
+    line[start : start + _MIN_WALK]
+    for walk in _WALKS
+    for line in (walk * 2, walk[::-1] * 2)
+    for start in range(len(walk))
+)
+_LOOKALIKES = str.maketrans("@4$50317!", "aassoelti")
 _MAX_UNIT = 16
 _MAX_PAD = 4
+_MIN_CORE = 8
+_MIN_DISTINCT = 5
 
 
 def normalize_password(password: str) -> str:
@@ -72,11 +81,16 @@ def check_password(password: str, *, personal: Iterable[str] = ()) -> None:
         raise UnacceptablePassword("This password contains half a character. Type it again.")
     readings = (_fold(text), _fold(_without_lookalikes(text)))
     own = {part for value in personal for part in _parts_of(value)}
-    if any(_is_guessable(reading, own) for reading in readings):
+    cores = {core for reading in readings for core in _cores_of(reading)}
+    if any(_is_guessable(core, own) for core in cores):
         raise UnacceptablePassword(
             "This password is your own name or e-mail address, or this product's name. Use words nobody expects of you."
         )
-    if any(_is_guessable(reading, _common()) or _is_trivial(reading) for reading in readings):
+    if len(set(_compatible(text))) < _MIN_DISTINCT:
+        raise UnacceptablePassword(
+            "This password repeats a few characters, which attackers try first. Use four random words."
+        )
+    if any(_is_guessable(core, _common()) or _is_trivial(core) for core in cores):
         raise UnacceptablePassword(
             "This password is on the list that attackers try first. Use four random words, or a password manager."
         )
@@ -84,8 +98,25 @@ def check_password(password: str, *, personal: Iterable[str] = ()) -> None:
 
 def _fold(text: str) -> str:
     """Case, width and punctuation make no difference to a guesser."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = _compatible(text)
     return "".join(char for char in folded if char.isalnum()) or folded
+
+
+def _compatible(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _cores_of(text: str) -> Iterator[str]:
+    """The text, and what is left of it without a few characters at either end.
+
+    A core is at least twice as long as what was cut off: one short common word among others is a passphrase.
+    """
+    yield text
+    for start in range(_MAX_PAD + 1):
+        for end in range(_MAX_PAD + 1):
+            core = text[start : len(text) - end]
+            if len(core) >= max(_MIN_CORE, 2 * (start + end)):
+                yield core
 
 
 def _without_lookalikes(text: str) -> str:
@@ -113,11 +144,11 @@ def _is_guessable(text: str, known: frozenset[str] | set[str]) -> bool:
 
 def _is_trivial(text: str) -> bool:
     unit = _unit_of(text)
-    return (len(unit) <= 4 and len(unit) < len(text)) or _is_walk(text) or _is_walk(unit)
+    return (len(unit) <= 4 and 2 * len(unit) <= len(text)) or _is_walk(text) or _is_walk(unit)
 
 
 def _is_walk(text: str) -> bool:
-    if len(text) < _MIN_WALK:
+    if text[:_MIN_WALK] not in _STEPS:
         return False
     turns = len(text)
     return any(
@@ -129,7 +160,7 @@ def _is_walk(text: str) -> bool:
 
 def _unit_of(text: str) -> str:
     """The shortest piece that the text repeats, cut off anywhere; the text itself if it repeats nothing."""
-    for length in range(1, min(len(text) // 2, _MAX_UNIT) + 1):
+    for length in range(1, min(len(text) - 1, _MAX_UNIT) + 1):
         if (text[:length] * (len(text) // length + 1)).startswith(text):
             return text[:length]
     return text

@@ -18,16 +18,24 @@ GOOD = [
     "🦊🦊🐻🐻🦉🦉🦆🦆🐌🐌🐍🐍🦎🦎🐢",
     "x7Kq-92mf-Pl0z-vv",
     "elephants do not whistle 1987",
-    "a" * 3 + "bcd efg hij klm nop",
+    "abc seven xyz kettles 123",
+    "correct horse battery staple",
+    "a perfectly fine passphrase 1",
+    "old monkey sat there",
+    "my monkey swims",
+    "x(*&^%a$#@!{}|:b",
     "w" + "ü" * 5 + " passt auf " + "sieben" * 3,
 ]
 COMMON = [
     "password1234567", "passwordpassword", "PASSWORDPASSWORD", "P@sswordPassword1",
-    "123456789012345", "1234567890123456789", "aaaaaaaaaaaaaaa", "abcabcabcabcabc",
-    "qwertyuiopasdfg", "qwertyuiop123456", "1q2w3e4r5t6y7u8i", "1qaz2wsx3edc4rfv", "administrator123",
+    "123456789012345", "1234567890123456789",
+    "qwertyuiopasdfg", "qwertyuiop123456", "x1" + "1234567890" * 102,
+    "1q2w3e4r5t6y7u8i", "1qaz2wsx3edc4rfv", "administrator123",
     "letmeinletmeinletmein", "iloveyouiloveyou", "changeme12345678", "thisismypassword",
-    "98765432109876543", "zyxwvutsrqponmlkj", "111111111111111111", "welcome2welcome2", "31415926535897932",
-    "---------------", "password - password", "abcdefghijklmnop", "monkey123456789", "123456789monkey",
+    "98765432109876543", "zyxwvutsrqponmlkj", "welcome2welcome2", "31415926535897932",
+    "password - password", "passwordpassword!x", "xx passwordpassword yy", "123456789012345a", "a123456789012345b",
+    "zz1q2w3e4r5t6y7u", "qwertyuiopasdfg !x", "letmein letmein ok",
+    "abcdefghijklmnop", "monkey123456789", "123456789monkey",
 ]  # fmt: skip
 
 
@@ -49,7 +57,20 @@ def test_common_passwords_are_refused(password: str) -> None:
 
 @pytest.mark.parametrize(
     "password",
-    ["alice.cooper@example.com", "AliceCooperAliceCooper", "alice cooper 1234567", "Kettleworks Kettleworks",
+    ["11111111111111x", "aaaaaaaaaaaaaab", "qqqqqqqwwwwwwww", "aaaaaaaaaaaaaaa", "abcabcabcabcabc", "-" * 15,
+     "1" * 18, "AaAaBbBbCcCcDdDd", fullwidth("aaaaaaa") + "a" * 8, "\U0001f98a\U0001f43b" * 8],
+    ids=ascii,
+)  # fmt: skip
+def test_a_few_characters_again_and_again_are_refused(password: str) -> None:
+    with pytest.raises(UnacceptablePassword, match="repeats a few characters"):
+        check_password(password)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["kettleworkskettlewo1", "1Kettleworks Kettleworks!x",
+     "alice.cooper@example.com", "AliceCooperAliceCooper",
+     "alice cooper 1234567", "Kettleworks Kettleworks",
      "kettleworks1234", "Alice.Cooper.12345678", "examplecom12345678"],
 )  # fmt: skip
 def test_ones_own_name_address_or_product_is_refused(password: str) -> None:
