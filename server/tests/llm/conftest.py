@@ -11,7 +11,7 @@ from chatkeep.llm.openai import OpenAIChatModel
 from chatkeep.llm.scripted_upstream import ScriptedUpstream
 
 # Short, because tests wait for them to run out; no test asserts how long anything took.
-QUICK = Bounds(connect=5.0, first_byte=0.2, idle=0.2, total=60.0, body=4 << 20)
+QUICK = Bounds(connect=5.0, first_byte=0.5, idle=0.5, total=60.0, body=4 << 20)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

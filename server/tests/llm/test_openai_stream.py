@@ -71,8 +71,8 @@ async def test_an_answer_without_end_is_bounded_by_its_bytes(upstream: ScriptedU
 
 
 async def test_a_trickle_without_end_is_bounded_by_time(upstream: ScriptedUpstream) -> None:
-    model = OpenAIChatModel(upstream.url, bounds=Bounds(total=0.3))
-    answer = await ask(model, "[[tokens 1000000]] [[delay 10ms]]")
+    model = OpenAIChatModel(upstream.url, bounds=Bounds(total=1.5))
+    answer = await ask(model, "[[tokens 1000]] [[delay 10ms]]")
     assert answer.error is not None
     assert answer.error.code == "model_timeout"
     assert answer.text
