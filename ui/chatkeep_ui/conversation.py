@@ -79,7 +79,7 @@ def _look_again(looked: list[bool]) -> None:
 
 def _growing(answer: Answer, known: str) -> str:
     if answer.text or known:
-        body = answer_html(answer.text or known)
+        body = answer_html(answer.text or known, growing=True)
     elif answer.status == "queued":
         body = f'<p class="ck-thinking" role="status">Waiting for its turn: number {answer.position} in the queue.</p>'
     else:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chatkeep_ui.answer_html import answer_html, plain_html, safe_link
+from chatkeep_ui.answer_html import LONGEST_COLOURED, LONGEST_PARSED, MOST_COLOURED, answer_html, plain_html, safe_link
 
 TAGS = {
     "a", "article", "blockquote", "br", "button", "code", "div", "em", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol",
@@ -111,6 +111,43 @@ def test_code_is_coloured_and_never_markup() -> None:
 
     assert "<img" not in html
     assert "&lt;" in html
+
+
+def block(language: str, length: int) -> str:
+    return f"```{language}\n{'a=1 ' * (length // 4 - 1)}\n```\n"
+
+
+def test_code_is_coloured_once_it_is_whole() -> None:
+    assert "ck-c-" in answer_html(block("python", 100))
+    assert "ck-c-" not in answer_html(block("python", 100), growing=True)
+
+
+@pytest.mark.parametrize("language", ["make", "csharp", "markdown", "of-the-future", "\0"])
+def test_denial_of_service_by_a_slow_lexer(language: str) -> None:
+    assert "ck-c-" not in answer_html(block(language, 100))
+
+
+def test_denial_of_service_by_long_code() -> None:
+    assert "ck-c-" not in answer_html(block("python", LONGEST_COLOURED + 100))
+
+
+def test_denial_of_service_by_many_blocks_of_code() -> None:
+    html = answer_html(block("python", LONGEST_COLOURED) * 20)
+    blocks = html.split("<pre")[1:]
+
+    assert sum("ck-c-" in each for each in blocks) <= MOST_COLOURED / (LONGEST_COLOURED - 4)
+    assert len(blocks) == 20
+
+
+@pytest.mark.parametrize(
+    "markdown", ["![" * 20_000, "a " * LONGEST_PARSED, "# x\n\n" * 20_000, "[a](" * 20_000, "*a" * 20_000]
+)
+def test_denial_of_service_by_marks_without_end(markdown: str) -> None:
+    html = answer_html(markdown + "<b>")
+
+    assert html.startswith('<div class="ck-plain">')
+    assert html.endswith("&lt;b&gt;</div>")
+    Audit().feed(html)
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=12))
