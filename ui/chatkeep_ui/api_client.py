@@ -9,11 +9,14 @@ from typing import Any, Self
 
 import httpx
 
+from chatkeep_ui.chat_ids import find_chat_id
 from chatkeep_ui.chat_records import Account, ChatMessage, ChatSession, ModelOffer, SessionPage, Started
-from chatkeep_ui.problem import Unreachable, raise_for_problem
+from chatkeep_ui.problem import NotThere, Unreachable, raise_for_problem
 from chatkeep_ui.vault import SignIn
 
 API_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+# Shorter than the five seconds after which our server closes an idle connection: a request sent while it does is lost.
+API_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
 # A conversation of 100,000 messages is possible; a page that shows them all is not.
 MOST_MESSAGES = 1_000
 _PAGE = 200
@@ -28,7 +31,12 @@ class ApiConnection:
         # Made once: reading the system's certificates takes longer than most calls.
         self.tls = ssl.create_default_context()
         self.http = httpx.Client(
-            base_url=api_url, headers=self.headers, timeout=API_TIMEOUT, trust_env=False, verify=self.tls
+            base_url=api_url,
+            headers=self.headers,
+            timeout=API_TIMEOUT,
+            limits=API_LIMITS,
+            trust_env=False,
+            verify=self.tls,
         )
 
     def __enter__(self) -> Self:
@@ -72,7 +80,7 @@ class ApiClient:
 
     def get_session(self, session_id: str) -> ChatSession:
         """One conversation."""
-        return ChatSession.read(self._json("GET", f"/chat/sessions/{session_id}"))
+        return ChatSession.read(self._json("GET", _path_of(session_id)))
 
     def create_session(self, model: str | None) -> ChatSession:
         """Begin a conversation; it is named after its first message."""
@@ -80,11 +88,11 @@ class ApiClient:
 
     def rename_session(self, session_id: str, title: str) -> None:
         """Give it another title."""
-        self._json("PATCH", f"/chat/sessions/{session_id}", json={"title": title})
+        self._json("PATCH", _path_of(session_id), json={"title": title})
 
     def delete_session(self, session_id: str) -> None:
         """Delete it with all its messages."""
-        self._send("DELETE", f"/chat/sessions/{session_id}")
+        self._send("DELETE", _path_of(session_id))
 
     def messages(self, session_id: str) -> list[ChatMessage]:
         """The newest messages of a conversation, oldest first."""
@@ -106,7 +114,7 @@ class ApiClient:
         cursor: str | None = None
         while True:
             query = {"limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
-            page = self._json("GET", f"/chat/sessions/{session_id}/messages", params=query)
+            page = self._json("GET", f"{_path_of(session_id)}/messages", params=query)
             yield from (ChatMessage.read(item) for item in page["items"])
             cursor = page.get("next_cursor")
             if cursor is None:
@@ -120,5 +128,19 @@ class ApiClient:
             response = self.connection.http.request(method, path, headers=self.headers | dict(headers or {}), **request)
         except httpx.HTTPError as error:
             raise Unreachable from error
+        except httpx.InvalidURL:
+            raise NotThere(404, "not_found", "There is nothing here that you can see.") from None
         raise_for_problem(response)
         return response
+
+
+def _path_of(session_id: str) -> str:
+    """Where a conversation lies. Its id may come from the address bar: as anything but a UUID it could lead elsewhere.
+
+    Raises:
+        NotThere: no conversation has such an id.
+    """
+    chat = find_chat_id(session_id)
+    if chat is None:
+        raise NotThere(404, "not_found", "There is no such chat.")
+    return f"/chat/sessions/{chat}"

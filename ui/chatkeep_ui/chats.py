@@ -8,7 +8,7 @@ from chatkeep_ui.chat_list import show_chat_list
 from chatkeep_ui.chat_records import shown_path
 from chatkeep_ui.composer import AroundTheBox, do_what_was_asked, show_around_box, show_box
 from chatkeep_ui.conversation import answer_being_written, show_growing, show_messages
-from chatkeep_ui.page_state import PageState, chat_id, go_to, page_state
+from chatkeep_ui.page_state import PageState, chat_id, go_to, names_no_chat, page_state
 from chatkeep_ui.problem import ApiError, NotThere, SignInEnded
 from chatkeep_ui.signed_in import ask_to_renew, client_for, page_key
 from chatkeep_ui.welcome import show_welcome
@@ -41,6 +41,9 @@ def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
     state.offer = client.models()
     do_what_was_asked(client, state)
     show_chat_list(client, state, account)
+    if names_no_chat():
+        _show_no_such_chat()
+        return
     current = chat_id()
     try:
         session = client.get_session(current) if current else None

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import streamlit as st
 
+from chatkeep_ui.chat_ids import find_chat_id
 from chatkeep_ui.chat_records import Account, ModelOffer
 
 _KEY = "chatkeep"
@@ -71,7 +72,12 @@ def page_state() -> PageState:
 
 def chat_id() -> str | None:
     """The chat in the address, `?chat=<id>`."""
-    return st.query_params.get("chat") or None
+    return find_chat_id(st.query_params.get("chat"))
+
+
+def names_no_chat() -> bool:
+    """Whether the address asks for a chat by something that is no chat's id."""
+    return bool(st.query_params.get("chat")) and chat_id() is None
 
 
 def go_to(session_id: str | None) -> None:

@@ -86,3 +86,10 @@ def test_after_signing_out_the_back_button_shows_nothing(ada: Tab) -> None:
     ada.page.go_back()
     expect(ada.page.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(ada.page.get_by_text("heron")).to_have_count(0)
+
+
+@pytest.mark.parametrize("chat", ["../../auth/me", "%00", "nothing"])
+def test_path_traversal_by_the_chat_in_the_address(ada: Tab, chat: str) -> None:
+    ada.page.goto(f"{ada.url}/?chat={chat}")
+
+    expect(ada.page.get_by_role("heading", name="No such chat")).to_be_visible(timeout=PATIENCE)
