@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 from starlette.requests import HTTPConnection
 
+from chatkeep_ui.api_client import API_TIMEOUT
 from chatkeep_ui.problem import ApiRefused, Unreachable, raise_for_problem
 
 FORWARDING_KEY_HEADER = "X-Chatkeep-Forwarding-Key"
+# Twice this is less than the API's grace of ten seconds for a refresh token that has been rotated.
+REFRESH_TIMEOUT = httpx.Timeout(4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,14 @@ class Caller:
 
     @classmethod
     def of(cls, connection: HTTPConnection, *, secure: bool) -> "Caller":
-        """Append the peer to the chain of addresses, as any proxy does; the API decides which links it trusts."""
+        """Append the peer to the chain of addresses, as any proxy does; the API decides which links it trusts.
+
+        All lines count, in order (RFC 9110, section 5.3): a proxy may add its own line behind a client's forged one.
+        """
         peer = connection.client.host if connection.client else ""
-        chain = [part for part in (connection.headers.get("x-forwarded-for", ""), peer) if part]
-        return cls(", ".join(chain), "https" if secure else "http", connection.headers.get("user-agent", ""))
+        chain = [part for part in (*connection.headers.getlist("x-forwarded-for"), peer) if part]
+        user_agent = connection.headers.get("user-agent", "")
+        return cls(_printable(", ".join(chain)), "https" if secure else "http", _printable(user_agent))
 
     def headers(self) -> dict[str, str]:
         """For the request to the API."""
@@ -99,7 +106,12 @@ class AuthClient:
             SignInEnded: it is expired, revoked or was used before.
             TooMany, ApiRefused, Unreachable: as in `problem.py`.
         """
-        return _granted(await self._send("POST", "/auth/refresh?transport=cookie", caller, cookie=cookie))
+        try:
+            return await self._refresh(caller, cookie)
+        except Unreachable:
+            # The token may have been rotated and the answer lost. Within its grace the API gives the same successor
+            # again; after it, the token would count as stolen and end the login.
+            return await self._refresh(caller, cookie)
 
     async def logout(self, caller: Caller, access_token: str) -> None:
         """End this login.
@@ -110,6 +122,10 @@ class AuthClient:
         """
         await self._send("POST", "/auth/logout", caller, bearer=access_token)
 
+    async def _refresh(self, caller: Caller, cookie: str) -> Granted:
+        path = "/auth/refresh?transport=cookie"
+        return _granted(await self._send("POST", path, caller, cookie=cookie, timeout=REFRESH_TIMEOUT))
+
     async def _send(
         self,
         method: str,
@@ -119,6 +135,7 @@ class AuthClient:
         json: Mapping[str, Any] | None = None,
         cookie: str | None = None,
         bearer: str | None = None,
+        timeout: httpx.Timeout = API_TIMEOUT,  # noqa: ASYNC109  # of each step: connecting, sending, reading
     ) -> httpx.Response:
         headers = caller.headers()
         if cookie is not None:
@@ -127,7 +144,7 @@ class AuthClient:
         if bearer is not None:
             headers["Authorization"] = f"Bearer {bearer}"
         try:
-            response = await self._http.request(method, path, json=json, headers=headers)
+            response = await self._http.request(method, path, json=json, headers=headers, timeout=timeout)
         except httpx.HTTPError as error:
             raise Unreachable from error
         raise_for_problem(response)
@@ -144,3 +161,8 @@ def _granted(response: httpx.Response) -> Granted:
         )
     user_id = str(body["user"]["id"])
     return Granted(body["access_token"], float(body["expires_in"]), user_id, response.headers.get_list("set-cookie"))
+
+
+def _printable(header: str) -> str:
+    """`header` without what httpx refuses to send on: controls, what is not ASCII, and spaces around the rest."""
+    return "".join(character for character in header if " " <= character <= "~").strip()
