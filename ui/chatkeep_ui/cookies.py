@@ -1,54 +1,73 @@
 """The two cookies of the page. Both are HttpOnly: no script, ours included, can read them.
 
 The *refresh cookie* belongs to the API, which sets and rotates it; the page only carries it to and fro.
-The *page cookie* is a random key into the vault, and means nothing to anybody else. The `__Host-` prefix (RFC 6265bis)
-keeps a neighbouring subdomain from planting either.
+The *page cookie* is a random key into the vault, and means nothing to anybody else.
+
+The `__Host-` prefix (RFC 6265bis, section 4.1.3.2) keeps a neighbouring subdomain from planting either. That holds only
+if the unprefixed names are not read at all where browsers come by https (`secure`), and if a value cannot grow into a
+second cookie on its way to the API: so values are taken as they stand, unquoted by nobody, and only in our own shape.
 """
 
+import re
+from collections.abc import Iterable, Sequence
 from http.cookies import CookieError, Morsel, SimpleCookie
+from typing import Final
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-PAGE_COOKIE = "chatkeep_page"
-REFRESH_COOKIE = "authkeep_refresh"
-HOST_PREFIX = "__Host-"
+PAGE_COOKIE: Final = "chatkeep_page"
+REFRESH_COOKIE: Final = "authkeep_refresh"
+HOST_PREFIX: Final = "__Host-"
+# As the vault and the API make them.
+_PAGE_KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_REFRESH_TOKEN: Final = re.compile(r"akr_[A-Za-z0-9_-]{92}")
 
 
-def page_key(connection: HTTPConnection) -> str | None:
+def page_key(connection: HTTPConnection, *, secure: bool) -> str | None:
     """The vault key this browser holds."""
-    return _either(connection, PAGE_COOKIE)
+    return _value(connection, _name(PAGE_COOKIE, secure=secure), _PAGE_KEY)
 
 
-def refresh_token(connection: HTTPConnection) -> str | None:
-    """The refresh token this browser holds."""
-    return _either(connection, REFRESH_COOKIE)
+def refresh_token(connection: HTTPConnection, *, secure: bool) -> str | None:
+    """The refresh token this browser holds; None also for what no API of ours ever gave out."""
+    return _value(connection, _name(REFRESH_COOKIE, secure=secure), _REFRESH_TOKEN)
 
 
-def refresh_cookie_pair(connection: HTTPConnection) -> str | None:
+def refresh_cookie_pair(token: str, *, secure: bool) -> str:
     """`name=value` of the refresh cookie, as it goes on to the API."""
-    for name in (HOST_PREFIX + REFRESH_COOKIE, REFRESH_COOKIE):
-        if value := connection.cookies.get(name):
-            return f"{name}={value}"
-    return None
+    return f"{_name(REFRESH_COOKIE, secure=secure)}={token}"
 
 
-def refresh_token_set_by(set_cookies: list[str]) -> str | None:
+def page_cookie_alone(key: str) -> str:
+    """The Cookie header for Streamlit, which has no business with any other cookie."""
+    return f"{PAGE_COOKIE}={key}"
+
+
+def any_of_ours(connection: HTTPConnection) -> bool:
+    """Whether the browser sent a cookie by one of our names, rubbish included."""
+    names = {prefix + name for prefix in ("", HOST_PREFIX) for name in (PAGE_COOKIE, REFRESH_COOKIE)}
+    return any(name in names for name, _ in _pairs(connection))
+
+
+def refresh_token_set_by(set_cookies: Sequence[str]) -> str | None:
     """The refresh token among the API's Set-Cookie headers, if one was set."""
     for header in set_cookies:
         morsel = _parsed(header)
-        if morsel is not None and morsel.key.removeprefix(HOST_PREFIX) == REFRESH_COOKIE and morsel.value:
+        if morsel is None or morsel.key.removeprefix(HOST_PREFIX) != REFRESH_COOKIE:
+            continue
+        if _REFRESH_TOKEN.fullmatch(morsel.value):
             return morsel.value
     return None
 
 
 def set_page_cookie(response: Response, key: str, *, secure: bool) -> None:
     """Give the browser its vault key, until it closes."""
-    name = HOST_PREFIX + PAGE_COOKIE if secure else PAGE_COOKIE
+    name = _name(PAGE_COOKIE, secure=secure)
     response.set_cookie(name, key, path="/", secure=secure, httponly=True, samesite="lax")
 
 
-def relay(response: Response, set_cookies: list[str]) -> None:
+def relay(response: Response, set_cookies: Iterable[str]) -> None:
     """Hand the API's Set-Cookie headers on, unchanged."""
     for header in set_cookies:
         response.headers.append("Set-Cookie", header)
@@ -61,8 +80,19 @@ def forget(response: Response) -> None:
         response.delete_cookie(HOST_PREFIX + name, path="/", secure=True, httponly=True, samesite="lax")
 
 
-def _either(connection: HTTPConnection, name: str) -> str | None:
-    return connection.cookies.get(HOST_PREFIX + name) or connection.cookies.get(name)
+def _name(name: str, *, secure: bool) -> str:
+    return HOST_PREFIX + name if secure else name
+
+
+def _value(connection: HTTPConnection, name: str, shape: re.Pattern[str]) -> str | None:
+    return next((value for sent, value in _pairs(connection) if sent == name and shape.fullmatch(value)), None)
+
+
+def _pairs(connection: HTTPConnection) -> list[tuple[str, str]]:
+    """What the browser sent, without Starlette's unquoting and its wide notion of white space, which forge names."""
+    parts = [part for header in connection.headers.getlist("cookie") for part in header.split(";")]
+    split = (part.partition("=") for part in parts)
+    return [(name.strip(" \t"), value.strip(" \t")) for name, _, value in split]
 
 
 def _parsed(header: str) -> Morsel[str] | None:

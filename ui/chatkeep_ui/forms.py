@@ -1,11 +1,11 @@
 """What the sign-in and the registration form share: how they are shown, refused and answered."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qsl
-from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
@@ -14,11 +14,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from chatkeep_ui import cookies
 from chatkeep_ui.auth_client import AuthClient, Caller, Granted
-from chatkeep_ui.open_streams import OpenStreams
+from chatkeep_ui.chat_ids import find_chat_id
+from chatkeep_ui.login_end import LoginEnd
 from chatkeep_ui.problem import ApiError, ApiRefused, InvalidFields, SignInEnded, TooMany
 from chatkeep_ui.renewal import Renewal
 from chatkeep_ui.same_origin import Origins
 from chatkeep_ui.vault import Vault
+
+log = logging.getLogger(__name__)
 
 FROM_ELSEWHERE = "The form was sent from another site, so nothing was done. Fill it in here."
 # The longest password the API takes is 1,024 characters; nothing else on the forms comes near it.
@@ -56,22 +59,17 @@ class Refusal:
 
 
 def chat_in(text: object) -> str:
-    """A chat's id to come back to after the sign-in; empty unless a UUID, so that it can lead nowhere else."""
-    try:
-        return str(UUID(str(text)))
-    except ValueError:
-        return ""
+    """A chat's id to come back to after the sign-in; empty where there is none."""
+    return find_chat_id(text) or ""
 
 
 class Forms:
     """The two forms' common ground: templates, and the way in."""
 
-    def __init__(
-        self, auth: AuthClient, renewal: Renewal, vault: Vault, streams: OpenStreams, origins: Origins
-    ) -> None:
+    def __init__(self, auth: AuthClient, renewal: Renewal, vault: Vault, login_end: LoginEnd, origins: Origins) -> None:
         self.auth = auth
-        self._streams = streams
         self.origins = origins
+        self._login_end = login_end
         self._renewal = renewal
         self._vault = vault
         self._templates = Environment(
@@ -111,20 +109,27 @@ class Forms:
         except ValueError:
             raise HTTPException(HTTPStatus.BAD_REQUEST) from None
 
-    def let_in(self, request: Request, granted: Granted, chat: str) -> Response:
-        """On to the chats with fresh cookies. A page cookie from before the sign-in is never kept."""
-        self.close(cookies.page_key(request))
+    async def let_in(self, request: Request, granted: Granted, chat: str) -> Response:
+        """On to the chats with fresh cookies. A login and a page cookie from before the sign-in are never kept."""
+        try:
+            await self.end_login(request)
+        except ApiError as error:
+            log.warning("the login before this one could not be ended at the API: %s", type(error).__name__)
         key = self._vault.open(self._renewal.sign_in(granted, self.caller(request)))
         response = RedirectResponse(f"/?chat={chat}" if chat else "/", status_code=303)
         cookies.relay(response, granted.set_cookies)
         cookies.set_page_cookie(response, key, secure=self.origins.is_https(request))
         return response
 
-    def close(self, key: str | None) -> None:
-        """Forget the sign-in under `key` and end the tabs that live by it."""
-        self._vault.close(key)
-        self._streams.end(key)
+    async def end_login(self, request: Request) -> None:
+        """End what this browser is signed in to.
+
+        Raises:
+            TooMany, ApiRefused, Unreachable: the API could not be told; here it has ended.
+        """
+        await self._login_end.end(request, secure=self.origins.is_https(request))
 
     def may_be_signed_in(self, request: Request) -> bool:
         """Whether the chats may open without a form. Who has just been sent here by them is not sent back."""
-        return cookies.refresh_token(request) is not None and "because" not in request.query_params
+        token = cookies.refresh_token(request, secure=self.origins.is_https(request))
+        return token is not None and "because" not in request.query_params

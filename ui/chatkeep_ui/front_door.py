@@ -49,6 +49,7 @@ class FrontDoor:
         self._renewal = renewal
         self._vault = vault
         self._index = index_html()
+        self.https = forms.origins.public_https
 
     async def page(self, request: Request) -> Response:
         """`/`: the chats for who is signed in, the sign-in page for anybody else."""
@@ -67,7 +68,7 @@ class FrontDoor:
 
     async def renew(self, request: Request) -> Response:
         """`POST /session/renew`, by the page's script: 204, or 401 when the sign-in has ended."""
-        if not self._origins.allow_form(request.headers):
+        if not self._origins.allow_form(request):
             return problem(request, HTTPStatus.FORBIDDEN, "cross_site", "Only this page's own script may ask for this.")
         try:
             renewed = await self._renewal.renew(request, secure=self._origins.is_https(request))
@@ -95,17 +96,18 @@ class FrontDoor:
 
     async def stream(self, websocket: WebSocket) -> None:
         """Streamlit's websocket, for a signed-in browser on our own origin."""
-        key = cookies.page_key(websocket)
-        signed_in = self._vault.find_for(key, cookies.refresh_token(websocket))
-        if key is None or signed_in is None or not self._origins.allow_websocket(websocket.headers):
+        secure = self._origins.is_https(websocket)
+        key = cookies.page_key(websocket, secure=secure)
+        signed_in = self._vault.find_for(key, cookies.refresh_token(websocket, secure=secure))
+        if key is None or signed_in is None or not self._origins.allow_websocket(websocket):
             await websocket.close(code=1008)
             return
-        await self._streams.serve(key, self._streamlit, websocket)
+        await self._streams.serve(key, self._streamlit, as_streamlit_sees(websocket, key))
 
     def _to_sign_in(self, request: Request) -> Response:
         chat = chat_in(request.query_params.get("chat"))
         # Somebody who had cookies was signed in once, and would wonder.
-        known = cookies.page_key(request) is not None or cookies.refresh_token(request) is not None
+        known = cookies.any_of_ours(request)
         query = "&".join(part for part in ("because=ended" if known else "", f"chat={chat}" if chat else "") if part)
         response = RedirectResponse(f"/sign-in?{query}" if query else "/sign-in", HTTPStatus.SEE_OTHER)
         if known:
@@ -136,7 +138,19 @@ def front_door(
         WebSocketRoute("/_stcore/stream", door.stream),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _on_http_exception})
-    return SecurityHeaders(app)
+    return SecurityHeaders(app, https=door.https)
+
+
+def as_streamlit_sees(websocket: WebSocket, key: str) -> WebSocket:
+    """`websocket` as what the front door has found it to be: from our own origin, with the sign-in under `key`.
+
+    Streamlit holds the Origin against a Host that a proxy may have rewritten, and reads cookies by rules of its own.
+    """
+    origin = websocket.headers["origin"].encode("latin-1")
+    replaced = {b"host": origin.partition(b"://")[2], b"cookie": cookies.page_cookie_alone(key).encode()}
+    headers = [(name, value) for name, value in websocket.scope["headers"] if name not in replaced]
+    scope = {**websocket.scope, "headers": headers + list(replaced.items())}
+    return WebSocket(scope, websocket.receive, websocket.send)
 
 
 def problem(

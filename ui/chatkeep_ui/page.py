@@ -15,10 +15,11 @@ from streamlit.runtime import Runtime
 from streamlit.starlette import App
 
 from chatkeep_ui import open_page
-from chatkeep_ui.api_client import API_TIMEOUT, ApiConnection
+from chatkeep_ui.api_client import API_LIMITS, API_TIMEOUT, ApiConnection
 from chatkeep_ui.auth_client import FORWARDING_KEY_HEADER, AuthClient
 from chatkeep_ui.forms import Forms
 from chatkeep_ui.front_door import FrontDoor, front_door
+from chatkeep_ui.login_end import LoginEnd
 from chatkeep_ui.open_page import OpenPage
 from chatkeep_ui.open_streams import OpenStreams
 from chatkeep_ui.registration import RegistrationPage
@@ -60,7 +61,11 @@ class Page:
         streamlit = App(_SCRIPT)
         # No environment proxies: the API is our own server.
         async with httpx.AsyncClient(
-            base_url=self._api_url, headers=self._api_headers, timeout=API_TIMEOUT, trust_env=False
+            base_url=self._api_url,
+            headers=self._api_headers,
+            timeout=API_TIMEOUT,
+            limits=API_LIMITS,
+            trust_env=False,
         ) as http:
             with ApiConnection(self._api_url, self._api_headers) as api, open_page.opened(OpenPage(vault, api)):
                 async with streamlit_running(streamlit):
@@ -73,13 +78,13 @@ class Page:
     def _composed(self, streamlit: ASGIApp, auth: AuthClient, vault: Vault) -> ASGIApp:
         renewal = Renewal(auth, vault)
         streams = OpenStreams()
-        forms = Forms(auth, renewal, vault, streams, self._origins)
+        forms = Forms(auth, renewal, vault, LoginEnd(auth, renewal, vault, streams), self._origins)
         return front_door(
             FrontDoor(streamlit, forms, renewal, vault, streams),
             streamlit,
             SignInPage(forms),
             RegistrationPage(forms),
-            SignOutPage(forms, renewal, vault),
+            SignOutPage(forms),
         )
 
 

@@ -32,7 +32,7 @@ class RegistrationPage:
         """Register what was typed and sign in."""
         typed = await self._forms.read(request)
         registration, refusal = await self._registration(request)
-        if not self._forms.origins.allow_form(request.headers):
+        if not self._forms.origins.allow_form(request):
             refusal = Refusal(FROM_ELSEWHERE, status=HTTPStatus.FORBIDDEN)
         refusal = refusal or _missing(registration, typed)
         if refusal is not None:
@@ -48,7 +48,8 @@ class RegistrationPage:
         created = await self._forms.auth.register(caller, fields | {"password": typed["password"]})
         if not created:
             return self._forms.show("check_mail.html", email=fields["email"])
-        return self._forms.let_in(request, await self._forms.auth.login(caller, fields["email"], typed["password"]), "")
+        granted = await self._forms.auth.login(caller, fields["email"], typed["password"])
+        return await self._forms.let_in(request, granted, "")
 
     async def _registration(self, request: Request) -> tuple[Registration, Refusal | None]:
         try:

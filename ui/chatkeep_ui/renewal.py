@@ -5,6 +5,7 @@ API sees one rotation; for a few seconds afterwards a late request with the old 
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
@@ -26,7 +27,7 @@ class Renewed:
     """The browser is signed in; `apply` tells it what changed."""
 
     new_page_key: str | None = field(repr=False, default=None)
-    set_cookies: list[str] = field(repr=False, default_factory=list)
+    set_cookies: Sequence[str] = field(repr=False, default=())
     secure: bool = False
 
     def apply(self, response: Response) -> None:
@@ -36,33 +37,45 @@ class Renewed:
             cookies.set_page_cookie(response, self.new_page_key, secure=self.secure)
 
 
+@dataclass(slots=True)
+class _Rotation:
+    """A refresh token on its way to its successor, and for a while after. `page_key` is where the grant was filed."""
+
+    task: asyncio.Task[Granted]
+    page_key: str | None = field(repr=False, default=None)
+
+
 class Renewal:
-    """`secure` says that browsers come by https."""
+    """Trades refresh cookies for access tokens, one rotation at a time for each."""
 
     def __init__(self, auth: AuthClient, vault: Vault) -> None:
         self._auth = auth
         self._vault = vault
-        self._under_way: dict[bytes, asyncio.Task[Granted]] = {}
+        self._rotations: dict[bytes, _Rotation] = {}
 
     async def renew(self, connection: HTTPConnection, *, secure: bool) -> Renewed:
-        """See to it that the vault holds an access token in the first half of its life.
+        """See to it that the vault holds an access token in the first half of its life. `secure`: browsers use https.
 
         Raises:
             SignInEnded: the browser has no refresh cookie, or the API does not take it any more.
             TooMany, ApiRefused, Unreachable: as in `problem.py`; the sign-in itself may still be good.
         """
-        key, token = cookies.page_key(connection), cookies.refresh_token(connection)
-        pair = cookies.refresh_cookie_pair(connection)
-        if token is None or pair is None:
+        key = cookies.page_key(connection, secure=secure)
+        token = cookies.refresh_token(connection, secure=secure)
+        if token is None:
             raise SignInEnded(401, "not_signed_in", "You are not signed in.")
-        current = self._vault.find_for(key, token)
-        if current is not None and self._vault.clock() < current.renew_at:
-            return Renewed()
+        filed = self._vault.belonging_to(key, token)
+        if filed is not None and self._vault.clock() < min(filed.renew_at, filed.expires_at):
+            return Renewed(None, filed.set_cookies)
+        # Where the last rotation's cookies never reached the browser, what it holds would count as stolen by now.
+        newest = (cookies.refresh_token_set_by(filed.set_cookies) if filed else None) or token
         caller = Caller.of(connection, secure=secure)
-        granted = await self._rotated(token, pair, caller)
-        sign_in = self.sign_in(granted, caller, fallback=token)
-        renewed_in_place = key is not None and self._vault.renew(key, token, sign_in)
-        return Renewed(None if renewed_in_place else self._vault.open(sign_in), granted.set_cookies, secure)
+        rotation = await self._rotated(newest, cookies.refresh_cookie_pair(newest, secure=secure), caller)
+        granted = rotation.task.result()
+        sign_in = self.sign_in(granted, caller, fallback=newest)
+        if key is not None and self._vault.renew(key, token, sign_in):
+            return Renewed(None, sign_in.set_cookies)
+        return Renewed(self._filed(rotation, sign_in), sign_in.set_cookies, secure)
 
     def sign_in(self, granted: Granted, caller: Caller, *, fallback: str = "") -> SignIn:
         """What the vault keeps of `granted`; `fallback` is the refresh token if the API did not rotate it."""
@@ -75,20 +88,48 @@ class Renewal:
             refresh_digests=(digest(token),),
             user_id=granted.user_id,
             forwarded_for=caller.forwarded_for,
+            set_cookies=tuple(granted.set_cookies),
         )
 
-    async def _rotated(self, token: str, pair: str, caller: Caller) -> Granted:
-        known = digest(token)
-        task = self._under_way.get(known)
-        if task is None:
-            task = asyncio.create_task(self._auth.refresh(caller, pair))
-            self._under_way[known] = task
-            task.add_done_callback(lambda done: self._forget_later(known, done))
-        # A browser that goes away must not break off the rotation another tab is waiting for.
-        return await asyncio.shield(task)
+    def forget(self, ended: SignIn) -> None:
+        """Let no rotation that is under way, or remembered, bring `ended` or its user's other sign-ins back."""
+        for known, rotation in list(self._rotations.items()):
+            if known in ended.refresh_digests or _user_of(rotation) == ended.user_id:
+                del self._rotations[known]
 
-    def _forget_later(self, known: bytes, done: asyncio.Task[Granted]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._under_way.pop(known, None)
+    def _filed(self, rotation: _Rotation, sign_in: SignIn) -> str:
+        """The one key for all who come with the same refresh token and no key of their own."""
+        key = rotation.page_key
+        if key is None or self._vault.find(key) is None:
+            key = rotation.page_key = self._vault.open(sign_in)
+        return key
+
+    async def _rotated(self, token: str, pair: str, caller: Caller) -> _Rotation:
+        known = digest(token)
+        rotation = self._rotations.get(known)
+        if rotation is None:
+            rotation = _Rotation(asyncio.create_task(self._auth.refresh(caller, pair)))
+            self._rotations[known] = rotation
+            rotation.task.add_done_callback(lambda _: self._remember(known, rotation))
+        # A browser that goes away must not break off the rotation another tab is waiting for.
+        await asyncio.shield(rotation.task)
+        if self._rotations.get(known) is not rotation:
+            raise SignInEnded(401, "signed_out", "You have signed out.")
+        return rotation
+
+    def _remember(self, known: bytes, rotation: _Rotation) -> None:
+        if rotation.task.cancelled() or rotation.task.exception() is not None:
+            self._drop(known, rotation)
         else:
-            asyncio.get_running_loop().call_later(REMEMBERED_FOR, self._under_way.pop, known, None)
+            asyncio.get_running_loop().call_later(REMEMBERED_FOR, self._drop, known, rotation)
+
+    def _drop(self, known: bytes, rotation: _Rotation) -> None:
+        # Its place may have been taken by a later one, after a sign-out.
+        if self._rotations.get(known) is rotation:
+            del self._rotations[known]
+
+
+def _user_of(rotation: _Rotation) -> str | None:
+    task = rotation.task
+    done = task.done() and not task.cancelled() and task.exception() is None
+    return task.result().user_id if done else None

@@ -4,10 +4,12 @@ Browsers say where a request comes from in Sec-Fetch-Site and Origin, and script
 neither header does not come from a browser that could be tricked into sending cookies.
 """
 
+from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Origins:
@@ -15,24 +17,34 @@ class Origins:
 
     def __init__(self, public_url: str | None) -> None:
         public = urlsplit(public_url or "")
-        self._public_host = public.netloc.lower()
-        self._public_https = public.scheme == "https"
+        self._public_host = public.netloc
+        self.public_https = public.scheme == "https"
 
     def is_https(self, connection: HTTPConnection) -> bool:
         """Do browsers reach us by https? Then cookies can be Secure."""
-        return self._public_https or connection.url.scheme in ("https", "wss")
+        return self.public_https or connection.scope["scheme"] in ("https", "wss")
 
-    def allow_form(self, headers: Headers) -> bool:
+    def allow_form(self, connection: HTTPConnection) -> bool:
         """May this POST act for the user whose cookies it carries?"""
-        site = headers.get("sec-fetch-site")
+        site = connection.headers.get("sec-fetch-site")
         if site is not None:
             return site in ("same-origin", "none")
-        return "origin" not in headers or self._is_ours(headers)
+        return "origin" not in connection.headers or self._is_ours(connection)
 
-    def allow_websocket(self, headers: Headers) -> bool:
+    def allow_websocket(self, connection: HTTPConnection) -> bool:
         """Stricter than for a form: every browser names the Origin of a websocket, so its absence is a refusal."""
-        return "origin" in headers and self._is_ours(headers)
+        return "origin" in connection.headers and self._is_ours(connection)
 
-    def _is_ours(self, headers: Headers) -> bool:
-        origin = urlsplit(headers.get("origin", "")).netloc.lower()
-        return origin != "" and origin in (headers.get("host", "").lower(), self._public_host)
+    def _is_ours(self, connection: HTTPConnection) -> bool:
+        scheme, _, host = connection.headers["origin"].partition("://")
+        # Whoever can answer for our name by plain http is a neighbour on the network, not us. The other way round says
+        # nothing: a proxy that ends TLS may not have told us.
+        if scheme not in _DEFAULT_PORTS or (scheme == "http" and self.is_https(connection)):
+            return False
+        ours = (connection.headers.get("host", ""), self._public_host)
+        return _host_and_port(host, scheme) in {_host_and_port(each, scheme) for each in ours if each}
+
+
+def _host_and_port(netloc: str, scheme: str) -> str:
+    """`netloc` in lower case, without the port that goes without saying."""
+    return netloc.lower().removesuffix(f":{_DEFAULT_PORTS[scheme]}")

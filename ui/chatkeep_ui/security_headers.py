@@ -29,13 +29,19 @@ _ALWAYS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "X-DNS-Prefetch-Control": "off",
 }
+# A year, for this host alone: what else lives on the domain is not ours to decide.
+_HTTPS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class SecurityHeaders:
-    """Adds the headers to every HTTP response; a policy that an answer already carries stays."""
+    """Adds the headers to every HTTP response; a policy that an answer already carries stays.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `https`: our public address is an https one, so that nobody need ever come by plain http (RFC 6797).
+    """
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
+        self._headers = _ALWAYS | _HTTPS if https else _ALWAYS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,7 +51,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
+                for name, value in self._headers.items():
                     headers[name] = value
                 headers.setdefault("Content-Security-Policy", FORM_POLICY)
             await send(message)

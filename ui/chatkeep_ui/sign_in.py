@@ -38,7 +38,7 @@ class SignInPage:
     async def submit(self, request: Request) -> Response:
         """Sign in with what was typed."""
         typed = await self._forms.read(request)
-        if not self._forms.origins.allow_form(request.headers):
+        if not self._forms.origins.allow_form(request):
             return self._form(typed.get("chat"), typed, Refusal(FROM_ELSEWHERE, status=HTTPStatus.FORBIDDEN))
         missing = {name: text for name, text in _MISSING.items() if not typed.get(name, "").strip()}
         if missing:
@@ -49,7 +49,7 @@ class SignInPage:
             )
         except ApiError as error:
             return self._form(typed.get("chat"), typed, Refusal.of(error, _FIELDS))
-        return self._forms.let_in(request, granted, chat_in(typed.get("chat")))
+        return await self._forms.let_in(request, granted, chat_in(typed.get("chat")))
 
     def _form(
         self,

@@ -4,14 +4,13 @@ import streamlit as st
 
 from chatkeep_ui import open_page
 from chatkeep_ui.api_client import ApiClient
-from chatkeep_ui.cookies import HOST_PREFIX, PAGE_COOKIE
+from chatkeep_ui.cookies import PAGE_COOKIE
 from chatkeep_ui.problem import SignInEnded
 
 
 def page_key() -> str:
-    """The vault key of this tab's websocket, which was let in by the front door. Empty when there is none."""
-    cookies = st.context.cookies
-    return cookies.get(HOST_PREFIX + PAGE_COOKIE) or cookies.get(PAGE_COOKIE) or ""
+    """The vault key of this tab's websocket, which the front door let in and put it there. Empty when there is none."""
+    return st.context.cookies.get(PAGE_COOKIE) or ""
 
 
 def client_for(key: str) -> ApiClient:

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field, replace
 class SignIn:
     """One browser's sign-in.
 
-    `renew_at` and `expires_at` are on the vault's clock. `refresh_digests` are those of the refresh token it came with
-    and of the one before, which a request that was under way during the rotation may still carry. `forwarded_for` is
-    the chain of addresses the browser came through.
+    `renew_at` and `expires_at` are on the vault's clock. `refresh_digests` are those of the refresh token it came with,
+    first, and of the ones before, which a request that was under way during the rotation may still carry.
+    `set_cookies` bring the newest one to the browser; they are kept until it has shown that it got them.
+    `forwarded_for` is the chain of addresses the browser came through.
     """
 
     access_token: str = field(repr=False)
@@ -30,6 +31,7 @@ class SignIn:
     refresh_digests: tuple[bytes, ...] = field(repr=False)
     user_id: str = ""
     forwarded_for: str = ""
+    set_cookies: tuple[str, ...] = field(repr=False, default=())
 
 
 def digest(refresh_token: str) -> bytes:
@@ -38,21 +40,33 @@ def digest(refresh_token: str) -> bytes:
 
 
 class Vault:
-    """A bounded map; the sign-in that was used longest ago gives way, and simply renews when it comes back."""
+    """A bounded map; the sign-in that was used longest ago gives way, and simply renews when it comes back.
 
-    def __init__(self, *, capacity: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
+    Each user's share is bounded too: whoever opens one after the other drives out nobody else.
+    """
+
+    def __init__(
+        self, *, capacity: int = 10_000, per_user: int = 20, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.clock = clock
         self._capacity = capacity
+        self._per_user = per_user
         self._lock = threading.Lock()
         self._sign_ins: OrderedDict[str, SignIn] = OrderedDict()
+        # user id -> that user's keys, the one used longest ago first.
+        self._keys: dict[str, OrderedDict[str, None]] = {}
 
     def open(self, sign_in: SignIn) -> str:
         """File `sign_in` under a new key and return the key."""
         key = secrets.token_urlsafe(32)
         with self._lock:
             self._sign_ins[key] = sign_in
-            while len(self._sign_ins) > self._capacity:
-                self._sign_ins.popitem(last=False)
+            keys = self._keys.setdefault(sign_in.user_id, OrderedDict())
+            keys[key] = None
+            if len(keys) > self._per_user:
+                self._drop(next(iter(keys)))
+            if len(self._sign_ins) > self._capacity:
+                self._drop(next(iter(self._sign_ins)))
         return key
 
     def renew(self, key: str, refresh_token: str, sign_in: SignIn) -> bool:
@@ -60,10 +74,28 @@ class Vault:
         known = digest(refresh_token)
         with self._lock:
             old = self._sign_ins.get(key)
-            if old is None or known not in old.refresh_digests:
+            if old is None or known not in old.refresh_digests or old.user_id != sign_in.user_id:
                 return False
-            self._sign_ins[key] = replace(sign_in, refresh_digests=(sign_in.refresh_digests[0], known))
+            newest = sign_in.refresh_digests[0]
+            # The browser may still send what it came with, or what was on its way to it.
+            before = dict.fromkeys((known, old.refresh_digests[0]))
+            digests = (newest, *(each for each in before if each != newest))
+            self._sign_ins[key] = replace(sign_in, refresh_digests=digests)
             return True
+
+    def belonging_to(self, key: str | None, refresh_token: str) -> SignIn | None:
+        """The sign-in under `key` that `refresh_token` belongs to, even if its access token has expired.
+
+        A browser that shows the newest refresh token has it: the cookies that brought it are then forgotten.
+        """
+        known = digest(refresh_token)
+        with self._lock:
+            sign_in = self._sign_ins.get(key or "")
+            if sign_in is None or known not in sign_in.refresh_digests:
+                return None
+            if known == sign_in.refresh_digests[0] and sign_in.set_cookies:
+                sign_in = self._sign_ins[key or ""] = replace(sign_in, set_cookies=())
+            return sign_in
 
     def find_for(self, key: str | None, refresh_token: str | None) -> SignIn | None:
         """The sign-in under `key`, if it is valid and belongs to `refresh_token`."""
@@ -81,6 +113,7 @@ class Vault:
             if sign_in is None or sign_in.expires_at <= self.clock():
                 return None
             self._sign_ins.move_to_end(key)
+            self._keys[sign_in.user_id].move_to_end(key)
             return sign_in
 
     def expire(self, key: str, access_token: str) -> None:
@@ -90,12 +123,20 @@ class Vault:
             if sign_in is not None and sign_in.access_token == access_token:
                 self._sign_ins[key] = replace(sign_in, expires_at=self.clock())
 
-    def close(self, key: str | None) -> None:
-        """Forget what lies under `key`."""
-        if key is not None:
-            with self._lock:
-                self._sign_ins.pop(key, None)
+    def close(self, key: str | None) -> SignIn | None:
+        """Forget what lies under `key`, and return it."""
+        with self._lock:
+            return self._drop(key or "")
 
     def __len__(self) -> int:
         with self._lock:
             return len(self._sign_ins)
+
+    def _drop(self, key: str) -> SignIn | None:
+        sign_in = self._sign_ins.pop(key, None)
+        if sign_in is not None:
+            keys = self._keys[sign_in.user_id]
+            del keys[key]
+            if not keys:
+                del self._keys[sign_in.user_id]
+        return sign_in

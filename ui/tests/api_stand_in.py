@@ -45,6 +45,7 @@ class Generation:
 class ApiStandIn:
     """Levers: `refuse_*` answer instead of the real thing; `answer`, `pace` (seconds per word), `ending`, `log_gone`
     and `frames_per_response` shape the stream; `token_life` is in seconds: with 0, tokens must be renewed before use.
+    While `grace` lasts, a refresh token that was rotated yields its successor again; afterwards it ends the login.
     """
 
     setup_code: str | None = None
@@ -57,6 +58,8 @@ class ApiStandIn:
     log_gone: bool = False
     refuse_send: JSONResponse | None = None
     refuse_login: JSONResponse | None = None
+    refuse_logout: JSONResponse | None = None
+    grace: bool = True
     models: list[dict[str, Any]] = field(
         default_factory=lambda: [
             {"id": "smollm2-135m", "default": True, "builtin": True, "ready": True, "progress": 1.0}
@@ -65,6 +68,8 @@ class ApiStandIn:
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     access: dict[str, tuple[str, float]] = field(default_factory=dict)
     refresh: dict[str, str] = field(default_factory=dict)
+    successors: dict[str, str] = field(default_factory=dict)
+    login_of: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
     messages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     generations: dict[str, Generation] = field(default_factory=dict)
@@ -124,20 +129,29 @@ class ApiStandIn:
         user = self.users.get(body["email"])
         if user is None or user["password"] != body["password"]:
             return problem(401, "invalid_credentials", "The e-mail address or the password is not right")
-        return self._grant(user)
+        return self._grant(request, user, str(uuid7()), new_refresh_token())
 
     async def rotate(self, request: Request) -> Response:
         self._note(request)
         self.refreshes += 1
-        email = self.refresh.pop(request.cookies.get("authkeep_refresh", ""), None)
+        token = request.cookies.get(refresh_cookie_name(request), "")
+        while self.grace and token in self.successors:
+            token = self.successors[token]
+            if token in self.refresh:
+                return self._grant(request, self.users[self.refresh[token]], self.login_of[token], token)
+        email = self.refresh.pop(token, None)
         if email is None:
+            self._end_login(self.login_of.get(token))
             return problem(401, "invalid_refresh_token", "This login has ended: sign in again")
-        return self._grant(self.users[email])
+        self.successors[token] = new_refresh_token()
+        return self._grant(request, self.users[email], self.login_of[token], self.successors[token])
 
     async def logout(self, request: Request) -> Response:
-        user = self._user(request)
-        self.access = {token: known for token, known in self.access.items() if known[0] != user["email"]}
-        self.refresh = {token: email for token, email in self.refresh.items() if email != user["email"]}
+        if self._user(request) is None:
+            return _not_signed_in()
+        if self.refuse_logout is not None:
+            return self.refuse_logout
+        self._end_login(self.login_of[bearer(request)])
         return Response(status_code=204)
 
     async def me(self, request: Request) -> Response:
@@ -246,19 +260,25 @@ class ApiStandIn:
         generation.message |= {"status": kind.removeprefix("generation."), "generation_id": None, "error": data or None}
         generation.add(kind, **data)
 
-    def _grant(self, user: dict[str, Any]) -> Response:
-        access, refresh = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    def _grant(self, request: Request, user: dict[str, Any], login: str, refresh: str) -> Response:
+        access = secrets.token_urlsafe(24)
         self.access[access] = (user["email"], time.monotonic() + self.token_life)
         self.refresh[refresh] = user["email"]
+        self.login_of |= {access: login, refresh: login}
         body = {"access_token": access, "token_type": "bearer", "expires_in": self.token_life, "user": _public(user)}
         response = JSONResponse(body)
-        response.set_cookie("authkeep_refresh", refresh, max_age=1_209_600, httponly=True, samesite="lax")
+        name = refresh_cookie_name(request)
+        secure = name.startswith("__Host-")
+        response.set_cookie(name, refresh, max_age=1_209_600, secure=secure, httponly=True, samesite="lax")
         return response
+
+    def _end_login(self, login: str | None) -> None:
+        self.access = {token: known for token, known in self.access.items() if self.login_of[token] != login}
+        self.refresh = {token: email for token, email in self.refresh.items() if self.login_of[token] != login}
 
     def _user(self, request: Request) -> Any:
         self._note(request)
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        email, expires_at = self.access.get(token, ("", 0.0))
+        email, expires_at = self.access.get(bearer(request), ("", 0.0))
         return self.users[email] if time.monotonic() < expires_at else None
 
     def _session(self, user: dict[str, Any], session_id: str) -> dict[str, Any] | None:
@@ -270,6 +290,19 @@ class ApiStandIn:
 
     def _note(self, request: Request) -> None:
         self.seen.append((request.method, request.url.path, dict(request.headers)))
+
+
+def new_refresh_token() -> str:
+    """In the API's shape."""
+    return "akr_" + secrets.token_urlsafe(69)
+
+
+def refresh_cookie_name(request: Request) -> str:
+    return ("__Host-" if request.headers.get("x-forwarded-proto") == "https" else "") + "authkeep_refresh"
+
+
+def bearer(request: Request) -> str:
+    return request.headers.get("authorization", "").removeprefix("Bearer ")
 
 
 async def _frames(generation: Generation, after: int, most: int) -> AsyncIterator[str]:

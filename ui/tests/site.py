@@ -65,12 +65,12 @@ class Browser:
 
 
 @contextlib.contextmanager
-def running_site(api: ApiStandIn, *, api_url: str | None = None) -> Iterator[Site]:
+def running_site(api: ApiStandIn, *, api_url: str | None = None, public_url: str | None = None) -> Iterator[Site]:
     """Serve until the block ends; with `api_url`, the page looks for its API there."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        page = create_page(api_url or url, KEY, public_url=None)
+        page = create_page(api_url or url, KEY, public_url)
 
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:

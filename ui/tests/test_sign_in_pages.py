@@ -126,3 +126,47 @@ def test_sign_out_ends_the_login_and_forgets_everything(ada: Browser, site: Site
 def test_a_link_cannot_sign_anybody_out(ada: Browser) -> None:
     assert "Sign out?" in ada.get("/sign-out").text
     assert ada.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_sign_out_that_the_server_did_not_hear_of_is_not_called_done(ada: Browser, site: Site, status: int) -> None:
+    site.api.refuse_logout = problem(status, "refused", "Not now", {"Retry-After": "5"})
+    answer = ada.submit("/sign-out")
+
+    assert answer.status_code == status
+    assert "Signed out in this browser only" in answer.text
+    assert "You are signed out" not in answer.text
+    assert not list(ada.http.cookies.jar)
+    assert site.api.refresh
+
+
+def test_a_sign_out_after_the_login_has_ended_is_done(ada: Browser, site: Site) -> None:
+    site.api.access.clear()
+    site.api.refresh.clear()
+
+    assert ada.submit("/sign-out").headers["location"] == "/sign-in?because=signed-out"
+
+
+def test_a_sign_out_renews_to_end_a_login_whose_access_token_was_refused(ada: Browser, site: Site) -> None:
+    site.api.access.clear()
+    ada.submit("/sign-out")
+
+    assert not site.api.refresh
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/register"])
+def test_signing_in_over_somebody_ends_their_login(ada: Browser, site: Site, path: str) -> None:
+    if path == "/sign-in":
+        site.signed_in("bob@example.org").submit("/sign-out")
+    answer = ada.submit(path, email="bob@example.org", password=PASSWORD)
+
+    assert answer.status_code == 303
+    assert set(site.api.refresh.values()) == {"bob@example.org"}
+    assert {email for email, _ in site.api.access.values()} == {"bob@example.org"}
+
+
+def test_signing_in_over_somebody_works_when_their_login_cannot_be_ended(ada: Browser, site: Site) -> None:
+    site.api.refuse_logout = problem(503, "unavailable", "Not now")
+
+    assert ada.submit("/sign-in", email="ada@example.org", password=PASSWORD).status_code == 303
+    assert ada.get("/").status_code == 200

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from dataclasses import replace
 
 from chatkeep_ui.vault import SignIn, Vault, digest
 
@@ -56,12 +57,30 @@ def test_a_flood_of_sign_ins_drops_the_one_unused_longest() -> None:
     assert (vault.find(first) is not None, vault.find(second) is not None, len(vault)) == (True, False, 2)
 
 
+def test_a_flood_by_one_user_drives_out_nobody_else() -> None:
+    vault = Vault(capacity=100, per_user=3, clock=lambda: 0.0)
+    adas = vault.open(replace(sign_in("a"), user_id="ada"))
+    eves = [vault.open(replace(sign_in("e"), user_id="eve")) for _ in range(10)]
+
+    assert vault.find(adas) is not None
+    assert [vault.find(key) is not None for key in eves] == [False] * 7 + [True] * 3
+
+
+def test_cookies_are_kept_until_the_browser_has_shown_them() -> None:
+    vault = Vault(clock=lambda: 0.0)
+    key = vault.open(sign_in("a", "r1"))
+    vault.renew(key, "r1", replace(sign_in("b", "r2"), set_cookies=("authkeep_refresh=r2",)))
+    sent_again = [vault.belonging_to(key, token) for token in ("r1", "r2", "r1")]
+
+    assert [found.set_cookies for found in sent_again if found] == [("authkeep_refresh=r2",), (), ()]
+
+
 def test_tokens_stay_out_of_logs() -> None:
     assert "secret" not in repr(sign_in("secret", "secret"))
 
 
 def test_threads_share_it() -> None:
-    vault = Vault(capacity=50, clock=lambda: 0.0)
+    vault = Vault(capacity=50, per_user=50, clock=lambda: 0.0)
 
     def work() -> None:
         for _ in range(300):
