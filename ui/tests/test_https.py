@@ -6,6 +6,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from ui.tests.api_stand_in import ApiStandIn
 from ui.tests.site import PASSWORD, Site, running_site
@@ -55,7 +56,7 @@ def test_who_is_signed_in_comes_in(site: Site) -> None:
 def test_session_fixation_by_a_planted_refresh_cookie(site: Site, plant: str) -> None:
     attackers = signed_in(site, "eve@example.org")
     planted = plant.format(token=attackers["__Host-authkeep_refresh"], key=attackers["__Host-chatkeep_page"])
-    answer = site.browser().http.get("/", headers={"Cookie": planted.encode("latin-1")})
+    answer = site.browser().http.get("/", headers={b"Cookie": planted.encode("latin-1")})
 
     assert answer.headers["location"].startswith("/sign-in")
     assert site.api.refreshes == 0
@@ -84,7 +85,7 @@ def stream(site: Site, cookie: str, origin: str) -> int:
     """Open Streamlit's websocket as through a proxy: Host is the page's inner address."""
     url = site.url.replace("http", "ws") + "/_stcore/stream"
     try:
-        with connect(url, origin=origin, additional_headers={"Cookie": cookie}, proxy=None):  # type: ignore[arg-type]
+        with connect(url, origin=Origin(origin), additional_headers={"Cookie": cookie}, proxy=None):
             return 101
     except InvalidStatus as refused:
         return refused.response.status_code

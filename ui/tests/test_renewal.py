@@ -84,7 +84,7 @@ def test_a_forged_forwarding_line_does_not_hide_the_one_a_proxy_appends(site: Si
 
 @pytest.mark.parametrize("name", ["User-Agent", "X-Forwarded-For"])
 def test_a_header_that_is_not_ascii_does_no_harm(site: Site, name: str) -> None:
-    answer = site.browser().http.get("/sign-in", headers={name: "caf\xe9 \u202e".encode()})
+    answer = site.browser().http.get("/sign-in", headers={name.encode(): "caf\xe9 \u202e".encode()})
 
     assert answer.status_code in (200, 303)
     assert site.api.seen[-1][2][name.lower()].startswith("caf")
@@ -94,7 +94,7 @@ def test_a_header_that_is_not_ascii_does_no_harm(site: Site, name: str) -> None:
     "cookie", [b"authkeep_refresh=\xe9", b"authkeep_refresh=\xff\x80; chatkeep_page=\xe9", b"\xe9"]
 )
 def test_a_cookie_that_is_not_ascii_means_not_signed_in(site: Site, cookie: bytes) -> None:
-    answer = site.browser().http.get("/", headers={"Cookie": cookie})
+    answer = site.browser().http.get("/", headers={b"Cookie": cookie})
 
     assert answer.headers["location"].startswith("/sign-in")
     assert site.api.refreshes == 0
