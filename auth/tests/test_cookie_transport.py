@@ -148,3 +148,21 @@ async def test_a_form_cannot_log_in(client: httpx.AsyncClient) -> None:
         body = b'{"email": "alice@example.com", "password": "seven purple kettles sing"}'
         answer = await client.post("/auth/login", content=body, headers={"Content-Type": content_type})
         assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "\xa0authkeep_refresh={token}",
+        "\x85authkeep_refresh={token}",
+        'authkeep_refresh="{token}"',
+        'other="x\\073 authkeep_refresh={token}"',
+        "authkeep_refresh={token}; authkeep_refresh=another",
+    ],
+)
+async def test_a_planted_cookie_is_read_by_the_letter(client: httpx.AsyncClient, planted: str) -> None:
+    token = cookie_of(await sign_in(client)).value
+    client.cookies.clear()
+    headers = {b"Cookie": planted.format(token=token).encode("latin-1"), b"Sec-Fetch-Site": b"same-origin"}
+    answer = await client.post("/auth/refresh?transport=cookie", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")

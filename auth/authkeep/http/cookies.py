@@ -1,5 +1,6 @@
 """The browser transport of refresh tokens: a cookie that no script can read and no other site can use."""
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from authkeep.errors import CrossSiteRequest
 from authkeep.http.identity import identity_of
 
 _NAME = "authkeep_refresh"
+# RFC 6265, section 4.1.1, without the quotes: what we set ourselves needs none.
+_COOKIE_OCTETS = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
 
 
 def set_refresh_cookie(request: Request, response: Response, token: str) -> None:
@@ -27,8 +30,15 @@ def clear_refresh_cookie(request: Request, response: Response) -> None:
 
 
 def read_refresh_cookie(request: Request) -> str | None:
-    """The token the browser keeps, if it does."""
-    return request.cookies.get(_cookie_name(request))
+    """The token the browser keeps, if it does.
+
+    Read by the letter: a lenient parser that strips odd spaces from names and unquotes values would let a neighbouring
+    subdomain plant what looks like the `__Host-` cookie to us and like another one to the browser.
+    """
+    name = _cookie_name(request)
+    pairs = [pair.strip(" ").partition("=") for line in request.headers.getlist("cookie") for pair in line.split(";")]
+    found = {value for key, _, value in pairs if key == name and _COOKIE_OCTETS.fullmatch(value)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _set(request: Request, response: Response, value: str, max_age: int) -> None:
