@@ -89,7 +89,9 @@ class Settings(BaseModel):
         description="Addresses or networks whose X-Forwarded-For and -Proto count, comma-separated.",
     )
     limit_login: RateLimit = Field("30/minute", description="Sign-in attempts per client address, e.g. 30/minute.")
-    limit_register: RateLimit = Field("60/hour", description="Registrations per client address: enough for a class behind one.")
+    limit_register: RateLimit = Field(
+        "60/hour", description="Registrations per client address: enough for a class behind one."
+    )
     limit_send: RateLimit = Field("60/minute", description="Messages per user.")
     page: bool = Field(True, description="Serve the web page beside the API.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log.")
