@@ -11,6 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+# For servers that many tests share: they register, sign in and send from one address.
+GENEROUS = {
+    "CHATKEEP_LIMIT_REGISTER": "10000/minute",
+    "CHATKEEP_LIMIT_LOGIN": "10000/minute",
+    "CHATKEEP_LIMIT_SEND": "10000/minute",
+    "CHATKEEP_LLM_BASE_URL": "scripted:",
+}
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _ADDRESS = re.compile(r"Open (http://\S+) in your browser")

@@ -5,16 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.chatkeep_server import ServerProcess, running_server
+from testbed.chatkeep_server import GENEROUS, ServerProcess, running_server
 from testbed.people import Person
-
-# Journeys register many people from one address.
-GENEROUS = {
-    "CHATKEEP_LIMIT_REGISTER": "10000/minute",
-    "CHATKEEP_LIMIT_LOGIN": "10000/minute",
-    "CHATKEEP_LIMIT_SEND": "10000/minute",
-    "CHATKEEP_LLM_BASE_URL": "scripted:",
-}
 
 
 @pytest.fixture(scope="session")

@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from testbed.chatkeep_server import ServerProcess, running_server
+from testbed.chatkeep_server import GENEROUS, ServerProcess, running_server
 from testbed.chromium import launch_flags
 from ui.tests.browser.people import Tab, tab
-
-GENEROUS = {
-    "CHATKEEP_LIMIT_REGISTER": "10000/minute",
-    "CHATKEEP_LIMIT_LOGIN": "10000/minute",
-    "CHATKEEP_LIMIT_SEND": "10000/minute",
-    "CHATKEEP_LLM_BASE_URL": "scripted:",
-}
 
 
 @pytest.fixture(scope="session")

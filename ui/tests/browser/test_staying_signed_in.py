@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from testbed.chatkeep_server import running_server
+from testbed.chatkeep_server import GENEROUS, running_server
 from ui.tests.api_stand_in import ApiStandIn
-from ui.tests.browser.conftest import GENEROUS
 from ui.tests.browser.people import PASSWORD, PATIENCE, Tab, tab
 from ui.tests.site import running_site
 
