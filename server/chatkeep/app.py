@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI
-from sqlalchemy.exc import SQLAlchemyError
 
 from chatkeep import identity
 from chatkeep.chat.catalogue import ModelCatalogue
@@ -191,7 +190,7 @@ def _readiness_checks(settings: Settings, parts: Parts) -> Mapping[str, Check]:
     async def migrations() -> str | None:
         try:
             return None if await is_current(parts.database) else "run chatkeep migrate"
-        except (OSError, SQLAlchemyError):
+        except DatabaseUnusable:
             return "unknown"
 
     async def model() -> str | None:

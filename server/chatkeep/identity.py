@@ -75,7 +75,7 @@ def make_auth(
     """authkeep, as these settings want it. Creates the signing keys at the first start.
 
     Raises:
-        OSError, ValueError: the keys cannot be read or made; the message names the setting.
+        ValueError: the keys cannot be read or made; the message names the setting.
     """
     keys = _signing_keys(settings)
     return Auth(

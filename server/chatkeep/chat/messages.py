@@ -19,7 +19,6 @@ _WITH_GENERATION = select(messages, generations.c.id.label("generation_id")).out
     generations, and_(generations.c.message_id == messages.c.id, generations.c.state.in_(RUNNING_STATES))
 )
 
-
 _MAX_PAGE_CHARACTERS = 4 * 1024 * 1024
 _PATH_STEP = 20
 

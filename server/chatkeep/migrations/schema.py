@@ -65,10 +65,17 @@ async def downgrade(database: Database) -> None:
 
 
 async def is_current(database: Database) -> bool:
-    """Whether the database has the schema that this program expects."""
+    """Whether the database has the schema that this program expects.
+
+    Raises:
+        DatabaseUnusable: it does not answer.
+    """
     expected = set(ScriptDirectory.from_config(alembic_config()).get_heads())
-    async with database.reading() as db:
-        return await db.connection.run_sync(_heads) == expected
+    try:
+        async with database.reading() as db:
+            return await db.connection.run_sync(_heads) == expected
+    except (OSError, DBAPIError) as error:
+        raise DatabaseUnusable("CHATKEEP_DATABASE_URL: the database does not answer") from error
 
 
 def _heads(connection: Connection) -> set[str]:
