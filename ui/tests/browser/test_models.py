@@ -26,6 +26,7 @@ def test_the_chosen_model_is_asked(profile: Callable[..., BrowserContext]) -> No
         person.page.get_by_role("combobox", name="Model").click()
         assert violations(person.page) == []
         person.page.get_by_role("option", name="qwen3").click()
+        expect(person.page.get_by_role("combobox", name="Model")).to_have_value("qwen3", timeout=PATIENCE)
         person.ask("And the lake?")
 
     assert [body["model"] for body in site.api.sent] == ["llama3.2", "qwen3"]
