@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime import Runtime
 from streamlit.starlette import App
 
-from chatkeep_ui import open_page
+# `chats` is what the script runs: loaded here, before there are threads that could load it at the same moment.
+from chatkeep_ui import chats, open_page
 from chatkeep_ui.api_client import API_LIMITS, API_TIMEOUT, ApiConnection
 from chatkeep_ui.auth_client import FORWARDING_KEY_HEADER, AuthClient
 from chatkeep_ui.forms import Forms
@@ -30,7 +31,7 @@ from chatkeep_ui.sign_out import SignOutPage
 from chatkeep_ui.streamlit_config import configure
 from chatkeep_ui.vault import Vault
 
-_SCRIPT = Path(__file__).parent / "chats_script.py"
+_SCRIPT = Path(chats.__file__).parent / "chats_script.py"
 
 
 class Page:
