@@ -87,6 +87,8 @@ class AccessTokens:
             "exp": int(now) + lifetime,
             "role": principal.role.value,
             "epoch": epoch,
+            "auth_time": int(principal.authenticated_at),
+            "amr": sorted(principal.methods),
         }
         if principal.scopes:
             claims["scope"] = " ".join(sorted(principal.scopes))
@@ -141,5 +143,19 @@ class AccessTokens:
         texts = [claims["sub"], claims["sid"], claims["jti"], claims.get("scope", "")]
         if not all(type(text) is str for text in texts) or not all(texts[:3]) or type(claims["epoch"]) is not int:
             raise ValueError("claims")
-        principal = Principal(claims["sub"], claims["sid"], Role(claims["role"]), frozenset(texts[3].split()))
+        methods = claims["amr"]
+        if type(claims["auth_time"]) is not int or not _is_list_of_texts(methods):
+            raise ValueError("claims")
+        principal = Principal(
+            claims["sub"],
+            claims["sid"],
+            Role(claims["role"]),
+            frozenset(texts[3].split()),
+            float(claims["auth_time"]),
+            frozenset(methods),
+        )
         return VerifiedToken(principal, claims["jti"], claims["epoch"], float(claims["exp"]), kid)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return type(value) is list and all(type(item) is str for item in value)

@@ -135,8 +135,11 @@ class Logins:
         changed = await self._store.change_user(user.id, change)
         return changed[0] if changed else user
 
-    async def open(self, user: User, device: Device) -> SignedIn:
+    async def open(self, user: User, device: Device, methods: Sequence[str] = ("pwd",)) -> SignedIn:
         """Open a login for a user who has just been authenticated, by whatever factor.
+
+        Args:
+            methods: how, as `amr` values (RFC 8176).
 
         Raises:
             InvalidCredentials: the user was disabled, or changed the password, since `user` was read.
@@ -157,17 +160,25 @@ class Logins:
             end_reason=None,
             address=device.address,
             user_agent=device.shown_user_agent,
+            authenticated_at=now,
+            methods=tuple(methods),
         )
         if not await self._store.add_login(login, user):
             raise InvalidCredentials
-        return self._signed_in(user, sid, token.text)
+        return self._signed_in(user, login, token.text)
 
-    def _signed_in(self, user: User, sid: str, refresh_token: str) -> SignedIn:
-        principal = Principal(user.id, sid, user.role)
+    def _signed_in(self, user: User, login: Login, refresh_token: str) -> SignedIn:
+        principal = Principal(
+            user.id,
+            login.sid,
+            user.role,
+            authenticated_at=login.authenticated_at.timestamp(),
+            methods=frozenset(login.methods),
+        )
         access_token, expires_in = self._access_tokens.mint(
             principal, epoch=user.epoch, jti=secrets.token_bytes(16), now=self._clock.seconds()
         )
-        return SignedIn(user, sid, access_token, expires_in, refresh_token)
+        return SignedIn(user, login.sid, access_token, expires_in, refresh_token)
 
     async def refresh(self, refresh_token: str, device: Device) -> SignedIn:
         """Rotate a refresh token and mint a new access token.
@@ -190,7 +201,7 @@ class Logins:
             raise RateLimited
         if rotation.token is None or user.disabled:
             raise InvalidRefreshToken
-        return self._signed_in(user, presented.sid, rotation.token)
+        return self._signed_in(user, rotation.login, rotation.token)
 
     def _decide(self, login: Login, presented: RefreshToken, device: Device) -> Rotation:
         rotation = self._rules.decide(

@@ -19,12 +19,18 @@ class Principal:
 
     Attributes:
         user_id: UUIDv7; opaque to hosts, which store it as the owner of what they keep.
-        login_id: the `sid` of the token: one signed-in device. Streams are ended by it.
+        login_id: the `sid` of the token, one signed-in device; or the id of the API key. Streams are ended by it.
         role: as of the token's minting; a change of role revokes the tokens minted before it.
-        scopes: what the credential is limited to; empty means everything the role may do.
+        scopes: what the credential is limited to; empty means everything the role may do, and an API key's never is.
+        authenticated_at: Unix seconds at which the user last proved who they are: `auth_time`; 0 for an API key.
+        methods: how they did, as `amr` values (RFC 8176), such as pwd, otp, hwk, mfa.
+        api_key_id: of the API key that was presented; None for a person who is signed in.
     """
 
     user_id: str
     login_id: str
     role: Role
     scopes: frozenset[Scope] = frozenset()
+    authenticated_at: float = 0.0
+    methods: frozenset[str] = frozenset()
+    api_key_id: str | None = None

@@ -15,7 +15,6 @@ from authkeep import (
     InvalidRefreshToken,
     InvalidToken,
     LoginNotFound,
-    Principal,
     RateLimited,
     RefreshTokenReused,
     SignedIn,
@@ -37,7 +36,9 @@ async def login(auth_on: Auth, password: str) -> SignedIn:
 
 async def test_a_login_yields_a_token_that_names_its_user(auth_on: Auth, login: SignedIn) -> None:
     principal = await auth_on.verify(login.access_token)
-    assert principal == Principal(login.user.id, login.login_id, login.user.role)
+    assert (principal.user_id, principal.login_id, principal.role) == (login.user.id, login.login_id, login.user.role)
+    assert principal.authenticated_at == auth_on.clock.seconds()
+    assert principal.methods == {"pwd"}
 
 
 async def test_a_password_is_as_long_at_sign_in_as_it_was_at_registration(auth_on: Auth) -> None:

@@ -28,7 +28,7 @@ RULES = RotationRules(
 
 def new_login(token: RefreshToken) -> Login:
     later = NOW + timedelta(days=90)
-    return Login(token.sid, "user", token.hash, (), NOW, NOW, later, later, None, None, "", "")
+    return Login(token.sid, "user", token.hash, (), NOW, NOW, later, later, None, None, "", "", NOW)
 
 
 class Lineage:

@@ -29,7 +29,22 @@ def new_login(clock: FrozenClock) -> Any:
     def build(user: User, **values: Any) -> Login:
         now = clock.now()
         week = now + timedelta(days=7)
-        login = Login(str(uuid7()), user.id, "a" * 64, (), now, now, week, week, None, None, "198.51.100.7", "Firefox")
+        login = Login(
+            str(uuid7()),
+            user.id,
+            "a" * 64,
+            (),
+            now,
+            now,
+            week,
+            week,
+            None,
+            None,
+            "198.51.100.7",
+            "Firefox",
+            now,
+            ("pwd",),
+        )
         return replace(login, **values)
 
     return build

@@ -7,7 +7,18 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from authkeep.principal import Role
-from authkeep.store import Ancestor, EndReason, Login, Revocation, User
+from authkeep.store import (
+    Ancestor,
+    AuditAction,
+    AuditEvent,
+    EndReason,
+    Login,
+    Outcome,
+    Purpose,
+    Revocation,
+    Ticket,
+    User,
+)
 
 
 def user_from(row: RowMapping) -> User:
@@ -27,6 +38,7 @@ def user_row(user: User) -> dict[str, Any]:
         "epoch": user.epoch,
         "disabled": user.disabled,
         "created_at": user.created_at,
+        "email_verified_at": user.email_verified_at,
     }
 
 
@@ -34,7 +46,8 @@ def login_from(row: RowMapping) -> Login:
     """The record of a row."""
     reason = row["end_reason"]
     recent = tuple(_ancestor_from(item) for item in row["recent"])
-    return Login(**{**row, "recent": recent, "end_reason": EndReason(reason) if reason else None})
+    end_reason = EndReason(reason) if reason else None
+    return Login(**{**row, "recent": recent, "end_reason": end_reason, "methods": tuple(row["methods"])})
 
 
 def login_row(login: Login) -> dict[str, Any]:
@@ -52,6 +65,8 @@ def login_row(login: Login) -> dict[str, Any]:
         "end_reason": login.end_reason.value if login.end_reason else None,
         "address": login.address,
         "user_agent": login.user_agent,
+        "authenticated_at": login.authenticated_at,
+        "methods": list(login.methods),
     }
 
 
@@ -68,6 +83,46 @@ def revocation_row(revocation: Revocation) -> dict[str, Any]:
         "user_id": revocation.user_id,
         "epoch": revocation.epoch,
         "expires_at": revocation.expires_at,
+    }
+
+
+def ticket_from(row: RowMapping) -> Ticket:
+    """The record of a row."""
+    return Ticket(**{**row, "purpose": Purpose(row["purpose"])})
+
+
+def ticket_row(ticket: Ticket) -> dict[str, Any]:
+    """The row of a record."""
+    return {
+        "id": ticket.id,
+        "purpose": ticket.purpose.value,
+        "secret_hash": ticket.secret_hash,
+        "user_id": ticket.user_id,
+        "data": dict(ticket.data),
+        "created_at": ticket.created_at,
+        "expires_at": ticket.expires_at,
+        "attempts": ticket.attempts,
+    }
+
+
+def event_from(row: RowMapping) -> AuditEvent:
+    """The record of a row."""
+    return AuditEvent(**{**row, "action": AuditAction(row["action"]), "outcome": Outcome(row["outcome"])})
+
+
+def event_row(event: AuditEvent) -> dict[str, Any]:
+    """The row of a record."""
+    return {
+        "id": event.id,
+        "at": event.at,
+        "action": event.action.value,
+        "outcome": event.outcome.value,
+        "actor_id": event.actor_id,
+        "subject_id": event.subject_id,
+        "login_id": event.login_id,
+        "address": event.address,
+        "user_agent": event.user_agent,
+        "details": dict(event.details),
     }
 
 

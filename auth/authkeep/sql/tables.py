@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -13,11 +14,13 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
     Table,
     TypeDecorator,
+    UniqueConstraint,
 )
 from sqlalchemy.types import TypeEngine
 from typing_extensions import override
@@ -68,6 +71,7 @@ users = Table(
     Column("epoch", Integer, nullable=False),
     Column("disabled", Boolean(create_constraint=False), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("email_verified_at", UtcDateTime),
 )
 
 # One row at most: whoever inserts it is the first admin, and the primary key is the referee.
@@ -93,6 +97,8 @@ logins = Table(
     Column("end_reason", String(32)),
     Column("address", String(64), nullable=False),
     Column("user_agent", String(256), nullable=False),
+    Column("authenticated_at", UtcDateTime, nullable=False),
+    Column("methods", JSON, nullable=False),
     Index(None, "user_id", "sid"),
     Index(None, "expires_at"),
 )
@@ -107,4 +113,105 @@ revocations = Table(
     Column("epoch", Integer),
     Column("expires_at", UtcDateTime, nullable=False),
     Index(None, "expires_at"),
+)
+
+tickets = Table(
+    "authkeep_tickets",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("purpose", String(32), nullable=False),
+    Column("secret_hash", _SHA256_HEX, nullable=False, unique=True),
+    Column("user_id", _ID, ForeignKey(users.c.id, ondelete="CASCADE")),
+    Column("data", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index(None, "user_id", "purpose"),
+    Index(None, "expires_at"),
+)
+
+# One a user. The secret is encrypted with a key of this deployment: unlike a password it must be known to be checked.
+totp = Table(
+    "authkeep_totp",
+    metadata,
+    Column("user_id", _ID, ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("secret", String(255), nullable=False),
+    Column("confirmed_at", UtcDateTime),
+    Column("last_step", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+recovery_codes = Table(
+    "authkeep_recovery_codes",
+    metadata,
+    Column("user_id", _ID, ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("code_hash", _SHA256_HEX, primary_key=True),
+    Column("used_at", UtcDateTime),
+)
+
+passkeys = Table(
+    "authkeep_passkeys",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("user_id", _ID, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("credential_id", String(1400), nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("transports", JSON, nullable=False),
+    Column("aaguid", String(36), nullable=False),
+    Column("backed_up", Boolean(create_constraint=False), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime),
+    Index(None, "user_id", "id"),
+)
+
+identities = Table(
+    "authkeep_identities",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("user_id", _ID, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("issuer", String(512), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_used_at", UtcDateTime),
+    UniqueConstraint("issuer", "subject"),
+    Index(None, "user_id", "id"),
+)
+
+api_keys = Table(
+    "authkeep_api_keys",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("user_id", _ID, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("hint", String(16), nullable=False),
+    Column("secret_hash", _SHA256_HEX, nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Index(None, "user_id", "id"),
+)
+
+# No foreign key: the trail outlives the users in it.
+audit = Table(
+    "authkeep_audit",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("actor_id", _ID),
+    Column("subject_id", _ID),
+    Column("login_id", _ID),
+    Column("address", String(64), nullable=False),
+    Column("user_agent", String(256), nullable=False),
+    Column("details", JSON, nullable=False),
+    Index(None, "actor_id", "id"),
+    Index(None, "subject_id", "id"),
+    Index(None, "action", "id"),
 )

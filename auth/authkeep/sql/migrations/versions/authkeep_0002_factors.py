@@ -1,0 +1,160 @@
+"""Tickets, second factors, passkeys, external identities, API keys, and the audit trail."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from authkeep.sql.tables import UtcDateTime
+
+revision = "authkeep_0002"
+down_revision = "authkeep_0001"
+branch_labels = None
+depends_on = None
+
+_ID = sa.String(36)
+_SHA256_HEX = sa.String(64)
+
+
+def upgrade() -> None:
+    op.add_column("authkeep_users", sa.Column("email_verified_at", UtcDateTime))
+    _extend_logins()
+    _create_tickets()
+    _create_factors()
+    _create_identities()
+    _create_api_keys()
+    _create_audit()
+
+
+def _extend_logins() -> None:
+    with op.batch_alter_table("authkeep_logins") as logins:
+        logins.add_column(sa.Column("authenticated_at", UtcDateTime))
+        logins.add_column(sa.Column("methods", sa.JSON))
+    # Whoever is signed in gave their password when the login was opened.
+    op.execute("""UPDATE authkeep_logins SET authenticated_at = created_at, methods = '["pwd"]'""")
+    with op.batch_alter_table("authkeep_logins") as logins:
+        logins.alter_column("authenticated_at", nullable=False)
+        logins.alter_column("methods", nullable=False)
+
+
+def _user_id(table: str, *, nullable: bool = False) -> tuple[sa.Column[str], sa.ForeignKeyConstraint]:
+    reference = sa.ForeignKeyConstraint(
+        ["user_id"], ["authkeep_users.id"], name=f"fk_{table}_user_id", ondelete="CASCADE"
+    )
+    return sa.Column("user_id", _ID, nullable=nullable), reference
+
+
+def _create_tickets() -> None:
+    op.create_table(
+        "authkeep_tickets",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("purpose", sa.String(32), nullable=False),
+        sa.Column("secret_hash", _SHA256_HEX, nullable=False),
+        *_user_id("authkeep_tickets", nullable=True),
+        sa.Column("data", sa.JSON, nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("expires_at", UtcDateTime, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_authkeep_tickets"),
+        sa.UniqueConstraint("secret_hash", name="uq_authkeep_tickets_secret_hash"),
+    )
+    op.create_index("ix_authkeep_tickets_user_id_purpose", "authkeep_tickets", ["user_id", "purpose"])
+    op.create_index("ix_authkeep_tickets_expires_at", "authkeep_tickets", ["expires_at"])
+
+
+def _create_factors() -> None:
+    op.create_table(
+        "authkeep_totp",
+        *_user_id("authkeep_totp"),
+        sa.Column("secret", sa.String(255), nullable=False),
+        sa.Column("confirmed_at", UtcDateTime),
+        sa.Column("last_step", sa.BigInteger, nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name="pk_authkeep_totp"),
+    )
+    op.create_table(
+        "authkeep_recovery_codes",
+        *_user_id("authkeep_recovery_codes"),
+        sa.Column("code_hash", _SHA256_HEX, nullable=False),
+        sa.Column("used_at", UtcDateTime),
+        sa.PrimaryKeyConstraint("user_id", "code_hash", name="pk_authkeep_recovery_codes"),
+    )
+    op.create_table(
+        "authkeep_passkeys",
+        sa.Column("id", _ID, nullable=False),
+        *_user_id("authkeep_passkeys"),
+        sa.Column("credential_id", sa.String(1400), nullable=False),
+        sa.Column("public_key", sa.LargeBinary, nullable=False),
+        sa.Column("sign_count", sa.BigInteger, nullable=False),
+        sa.Column("transports", sa.JSON, nullable=False),
+        sa.Column("aaguid", sa.String(36), nullable=False),
+        sa.Column("backed_up", sa.Boolean, nullable=False),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("last_used_at", UtcDateTime),
+        sa.PrimaryKeyConstraint("id", name="pk_authkeep_passkeys"),
+        sa.UniqueConstraint("credential_id", name="uq_authkeep_passkeys_credential_id"),
+    )
+    op.create_index("ix_authkeep_passkeys_user_id_id", "authkeep_passkeys", ["user_id", "id"])
+
+
+def _create_identities() -> None:
+    op.create_table(
+        "authkeep_identities",
+        sa.Column("id", _ID, nullable=False),
+        *_user_id("authkeep_identities"),
+        sa.Column("provider", sa.String(64), nullable=False),
+        sa.Column("issuer", sa.String(512), nullable=False),
+        sa.Column("subject", sa.String(255), nullable=False),
+        sa.Column("email", sa.String(254), nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("last_used_at", UtcDateTime),
+        sa.PrimaryKeyConstraint("id", name="pk_authkeep_identities"),
+        sa.UniqueConstraint("issuer", "subject", name="uq_authkeep_identities_issuer_subject"),
+    )
+    op.create_index("ix_authkeep_identities_user_id_id", "authkeep_identities", ["user_id", "id"])
+
+
+def _create_api_keys() -> None:
+    op.create_table(
+        "authkeep_api_keys",
+        sa.Column("id", _ID, nullable=False),
+        *_user_id("authkeep_api_keys"),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("hint", sa.String(16), nullable=False),
+        sa.Column("secret_hash", _SHA256_HEX, nullable=False),
+        sa.Column("scopes", sa.JSON, nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("expires_at", UtcDateTime),
+        sa.Column("last_used_at", UtcDateTime),
+        sa.Column("revoked_at", UtcDateTime),
+        sa.PrimaryKeyConstraint("id", name="pk_authkeep_api_keys"),
+        sa.UniqueConstraint("secret_hash", name="uq_authkeep_api_keys_secret_hash"),
+    )
+    op.create_index("ix_authkeep_api_keys_user_id_id", "authkeep_api_keys", ["user_id", "id"])
+
+
+def _create_audit() -> None:
+    op.create_table(
+        "authkeep_audit",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("at", UtcDateTime, nullable=False),
+        sa.Column("action", sa.String(64), nullable=False),
+        sa.Column("outcome", sa.String(16), nullable=False),
+        sa.Column("actor_id", _ID),
+        sa.Column("subject_id", _ID),
+        sa.Column("login_id", _ID),
+        sa.Column("address", sa.String(64), nullable=False),
+        sa.Column("user_agent", sa.String(256), nullable=False),
+        sa.Column("details", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_authkeep_audit"),
+    )
+    for column in ("actor_id", "subject_id", "action"):
+        op.create_index(f"ix_authkeep_audit_{column}_id", "authkeep_audit", [column, "id"])
+
+
+def downgrade() -> None:
+    for table in ("audit", "api_keys", "identities", "passkeys", "recovery_codes", "totp", "tickets"):
+        op.drop_table(f"authkeep_{table}")
+    with op.batch_alter_table("authkeep_logins") as logins:
+        logins.drop_column("methods")
+        logins.drop_column("authenticated_at")
+    op.drop_column("authkeep_users", "email_verified_at")

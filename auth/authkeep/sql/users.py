@@ -1,0 +1,90 @@
+"""Accounts in SQL, and the claim of the first admin."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, insert, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from authkeep.errors import EmailTaken, RegistrationClosed
+from authkeep.principal import Role
+from authkeep.sql.audit import append_event
+from authkeep.sql.engine import OnEngine
+from authkeep.sql.logins import end_logins
+from authkeep.sql.rows import user_from, user_row
+from authkeep.sql.tables import first_admin, users
+from authkeep.store import Admission, AuditEvent, Revocation, User, UserChange
+
+_CHANGEABLE = ("name", "email", "email_key", "email_verified_at", "role", "disabled", "password_hash")
+
+
+class SqlUsers(OnEngine):
+    """`Users` and `FirstAdmin`."""
+
+    async def add_user(self, user: User, admission: Admission, *, event: AuditEvent | None = None) -> User:
+        try:
+            async with self._engine.begin() as db:
+                first = await self._claim_first_admin(db, user.id)
+                if admission is Admission.FIRST_ONLY and not first:
+                    raise RegistrationClosed
+                row = user_row(user) | ({"role": Role.ADMIN.value} if first else {})
+                added = await db.execute(insert(users).values(row).returning(users))
+                await append_event(db, event)
+                return user_from(added.mappings().one())
+        except IntegrityError:
+            raise EmailTaken from None
+
+    async def _claim_first_admin(self, db: AsyncConnection, user_id: str) -> bool:
+        nobody = select(literal(1), literal(user_id)).where(~exists(select(users.c.id)))
+        dialect_insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        claim = dialect_insert(first_admin).from_select(["slot", "user_id"], nobody).on_conflict_do_nothing()
+        claimed = await db.execute(claim.returning(first_admin.c.slot))
+        return claimed.first() is not None
+
+    async def find_user(self, user_id: str) -> User | None:
+        return await self._find_user(users.c.id == user_id)
+
+    async def find_user_by_email(self, email_key: str) -> User | None:
+        return await self._find_user(users.c.email_key == email_key)
+
+    async def _find_user(self, condition: ColumnElement[bool]) -> User | None:
+        async with self._engine.connect() as db:
+            row = (await db.execute(select(users).where(condition))).mappings().first()
+        return user_from(row) if row else None
+
+    async def change_user(
+        self, user_id: str, change: UserChange, *, event: AuditEvent | None = None
+    ) -> tuple[User, Sequence[Revocation]] | None:
+        condition = users.c.id == user_id
+        if change.expected_password_hash is not None:
+            condition = and_(condition, users.c.password_hash == change.expected_password_hash)
+        try:
+            async with self._engine.begin() as db:
+                changed = await db.execute(update(users).where(condition).values(_changes(change)).returning(users))
+                row = changed.mappings().first()
+                if row is None:
+                    return None
+                await append_event(db, event)
+                user = user_from(row)
+                ending = change.ending
+                return user, await end_logins(db, user, ending, change.keep_sid) if ending else ()
+        except IntegrityError:
+            raise EmailTaken from None
+
+    async def is_empty(self) -> bool:
+        somebody = or_(exists(select(users.c.id)), exists(select(first_admin.c.slot)))
+        async with self._engine.connect() as db:
+            return not (await db.execute(select(somebody))).scalar_one()
+
+
+def _changes(change: UserChange) -> dict[str, Any]:
+    values: dict[str, Any] = {"epoch": users.c.epoch}
+    if change.ending is not None and change.keep_sid is None:
+        values["epoch"] = users.c.epoch + 1
+    for name in _CHANGEABLE:
+        value = getattr(change, name)
+        if value is not None:
+            values[name] = value
+    return values

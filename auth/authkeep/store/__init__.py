@@ -1,0 +1,46 @@
+"""The storage port: one Protocol per aggregate, and the frozen records that cross it.
+
+Each method is one transaction, committed when it returns. A change that must bite at once writes its revocation
+in the transaction of the change, so there is no instant at which one is stored and the other is not; and the event that
+the audit trail shall have is written there too.
+
+Adapters: `authkeep.sql.SqlStore` (SQLite, PostgreSQL) and `authkeep.testing.MemoryStore`. One behaviour suite
+runs against all of them.
+"""
+
+from typing import Protocol
+
+from authkeep.store.audit import AuditAction, AuditEvent, AuditFilter, AuditTrail, Outcome
+from authkeep.store.logins import Ancestor, Login, Logins, Rotation
+from authkeep.store.revocations import Ending, EndReason, Revocation, Revocations
+from authkeep.store.tickets import Purpose, Ticket, Tickets
+from authkeep.store.users import Admission, FirstAdmin, User, UserChange, Users
+
+__all__ = [
+    "Admission",
+    "Ancestor",
+    "AuditAction",
+    "AuditEvent",
+    "AuditFilter",
+    "AuditTrail",
+    "EndReason",
+    "Ending",
+    "FirstAdmin",
+    "Login",
+    "Logins",
+    "Outcome",
+    "Purpose",
+    "Revocation",
+    "Revocations",
+    "Rotation",
+    "Store",
+    "Ticket",
+    "Tickets",
+    "User",
+    "UserChange",
+    "Users",
+]
+
+
+class Store(Users, Logins, Revocations, Tickets, AuditTrail, FirstAdmin, Protocol):
+    """What `Auth` needs of a database."""

@@ -1,0 +1,50 @@
+"""Users with real logins and real tokens, without the cost of a password."""
+
+from dataclasses import dataclass
+
+from uuid_utils.compat import uuid7
+
+from authkeep.auth import Auth
+from authkeep.email_address import parse_email
+from authkeep.logins import Device
+from authkeep.passwords import PasswordHasher
+from authkeep.principal import Principal, Role
+from authkeep.store import Admission, User, UserChange
+
+# Measured in microseconds, not milliseconds. Never for real passwords.
+CHEAP_ARGON2 = {"time_cost": 1, "memory_cost": 8}
+
+
+def cheap_passwords() -> PasswordHasher:
+    """For `Auth(passwords=...)` in tests that register people by the dozen."""
+    return PasswordHasher(**CHEAP_ARGON2)
+
+
+@dataclass(frozen=True)
+class SignedInUser:
+    """Attributes:
+    headers: what makes a request theirs.
+    """
+
+    user: User
+    principal: Principal
+    access_token: str
+    refresh_token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access_token}"}
+
+
+async def signed_in(auth: Auth, email: str = "alice@example.com", *, role: Role = Role.USER) -> SignedInUser:
+    """A user with this role, created if need be, and a login of theirs. They have no password."""
+    shown, key = parse_email(email)
+    user = await auth.store.find_user_by_email(key)
+    if user is None:
+        added = User(str(uuid7()), shown, key, "", role, None, 0, False, auth.clock.now())
+        user = await auth.store.add_user(added, Admission.ANYONE)
+    if user.role is not role:
+        changed = await auth.store.change_user(user.id, UserChange(role=role))
+        user = changed[0] if changed else user
+    login = await auth.logins.open(user, Device("127.0.0.1", "test"))
+    return SignedInUser(user, await auth.verify(login.access_token), login.access_token, login.refresh_token)

@@ -1,0 +1,22 @@
+"""What `MemoryStore` keeps: dictionaries where the SQL store has tables.
+
+No method of its parts awaits anything half-way, which makes each one atomic.
+"""
+
+from authkeep.store import AuditEvent, Login, Revocation, Ticket, User
+
+
+class Tables:
+    """Everything in memory. Tests may look into it."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.logins: dict[str, Login] = {}
+        self.revocations: list[Revocation] = []
+        self.tickets: dict[str, Ticket] = {}
+        self.events: list[AuditEvent] = []
+        self._first_admin: str | None = None
+
+    def _append(self, event: AuditEvent | None) -> None:
+        if event is not None:
+            self.events.append(event)

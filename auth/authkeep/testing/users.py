@@ -1,0 +1,51 @@
+"""Accounts in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from authkeep.errors import EmailTaken, RegistrationClosed
+from authkeep.principal import Role
+from authkeep.store import Admission, AuditEvent, Revocation, User, UserChange
+from authkeep.testing.logins import MemoryLogins
+
+CHANGEABLE = ("name", "email", "email_key", "email_verified_at", "role", "disabled", "password_hash")
+
+
+class MemoryUsers(MemoryLogins):
+    """`Users` and `FirstAdmin`."""
+
+    async def add_user(self, user: User, admission: Admission, *, event: AuditEvent | None = None) -> User:
+        first = await self.is_empty()
+        if admission is Admission.FIRST_ONLY and not first:
+            raise RegistrationClosed
+        if await self.find_user_by_email(user.email_key) is not None:
+            raise EmailTaken
+        added = replace(user, role=Role.ADMIN) if first else user
+        self._first_admin = self._first_admin or user.id
+        self.users[user.id] = added
+        self._append(event)
+        return added
+
+    async def find_user(self, user_id: str) -> User | None:
+        return self.users.get(user_id)
+
+    async def find_user_by_email(self, email_key: str) -> User | None:
+        return next((user for user in self.users.values() if user.email_key == email_key), None)
+
+    async def change_user(
+        self, user_id: str, change: UserChange, *, event: AuditEvent | None = None
+    ) -> tuple[User, Sequence[Revocation]] | None:
+        user = self.users.get(user_id)
+        if user is None or change.expected_password_hash not in (None, user.password_hash):
+            return None
+        namesake = await self.find_user_by_email(change.email_key) if change.email_key else None
+        if namesake is not None and namesake.id != user_id:
+            raise EmailTaken
+        given = {name: value for name in CHANGEABLE if (value := getattr(change, name)) is not None}
+        raises_epoch = change.ending is not None and change.keep_sid is None
+        changed = self.users[user_id] = replace(user, **given, epoch=user.epoch + raises_epoch)
+        self._append(event)
+        return changed, self._end_logins(changed, change.ending, change.keep_sid)
+
+    async def is_empty(self) -> bool:
+        return self._first_admin is None and not self.users
