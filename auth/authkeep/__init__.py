@@ -5,9 +5,11 @@ and `authkeep.testing` ships the fakes.
 """
 
 from authkeep.accounts import Accounts, RegistrationState
+from authkeep.audit import Audit
 from authkeep.auth import Auth
 from authkeep.client_address import Address, TrustedProxies
 from authkeep.clock import Clock, SystemClock
+from authkeep.device import Device
 from authkeep.errors import (
     AuthenticationFailed,
     AuthError,
@@ -35,7 +37,7 @@ from authkeep.errors import (
     WrongPassword,
 )
 from authkeep.keys import SigningKeys
-from authkeep.logins import Device, Logins, SignedIn
+from authkeep.logins import Logins, SignedIn
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal, Role, Scope
 from authkeep.settings import AuthSettings
@@ -45,6 +47,7 @@ from authkeep.throttle import Counters, Decision, Limit, MemoryCounters, Throttl
 __all__ = [
     "Accounts",
     "Address",
+    "Audit",
     "Auth",
     "AuthError",
     "AuthSettings",

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from authkeep.access_tokens import MAX_LENGTH, AccessTokens, VerifiedToken
 from authkeep.accounts import Accounts
+from authkeep.audit import Audit
 from authkeep.clock import Clock, SystemClock
 from authkeep.errors import InvalidToken
 from authkeep.keys import SigningKeys
@@ -50,6 +51,7 @@ class Auth:
         self.clock = clock or SystemClock()
         self.throttle = (throttle or Throttle(MemoryCounters(self.clock))).with_defaults(settings.limits)
         self.passwords = passwords or PasswordHasher(threads=settings.hashing_threads, queue=settings.hashing_queue)
+        self.audit = Audit(store, self.clock)
         self.revocations = Revocations(
             store, self.clock, reread=settings.revocation_reread, lease=settings.revocation_lease
         )

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from authkeep.access_tokens import AccessTokens
 from authkeep.clock import Clock
+from authkeep.device import Device
 from authkeep.email_address import parse_email
 from authkeep.errors import (
     HashingBusy,
@@ -34,22 +35,9 @@ from authkeep.settings import AuthSettings
 from authkeep.store import Ending, EndReason, Login, Rotation, Store, User, UserChange
 
 _log = logging.getLogger("authkeep.logins")
-_MAX_USER_AGENT = 256
 # Not every database takes every text: a NUL in a path must be "not found", not an error of the driver.
 _SID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _CLOCK_MARGIN = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where a request comes from, as its user will see it in the list of logins."""
-
-    address: str
-    user_agent: str = ""
-
-    @property
-    def shown_user_agent(self) -> str:
-        return "".join(char for char in self.user_agent[:_MAX_USER_AGENT] if char.isprintable())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from starlette.requests import HTTPConnection, Request
 
 from authkeep.auth import Auth
 from authkeep.client_address import Address
+from authkeep.device import Device
 from authkeep.errors import RateLimited
 from authkeep.http.identity import identity_of
 from authkeep.http.policies import signed_in
-from authkeep.logins import Device
 from authkeep.principal import Principal
 
 CurrentPrincipal = Annotated[Principal, Depends(signed_in)]

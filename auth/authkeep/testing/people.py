@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from uuid_utils.compat import uuid7
 
 from authkeep.auth import Auth
+from authkeep.device import Device
 from authkeep.email_address import parse_email
-from authkeep.logins import Device
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal, Role
 from authkeep.store import Admission, User, UserChange
