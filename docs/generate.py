@@ -68,11 +68,18 @@ def routes_tables(spec: Json) -> str:
     groups: dict[str, list[str]] = {name: [] for name in _GROUPS}
     for method, path, operation in operations(spec):
         group = next(name for name, prefixes in _GROUPS.items() if path.startswith(prefixes))
-        who = operation.get("x-authz", {}).get("policy", "public").replace("_", " ")
-        row = f"| `{method} {path}` | {who} | {_taken(spec, operation)} | {_given(spec, operation)} |"
-        groups[group].append(row)
+        who, taken, given = _who(operation["x-authz"]), _taken(spec, operation), _given(spec, operation)
+        groups[group].append(f"| `{method} {path}` | {who} | {taken} | {given} |")
     head = "| route | who | takes | gives |\n| --- | --- | --- | --- |\n"
     return "\n\n".join(f"### {name}\n\n{head}" + "\n".join(rows) for name, rows in groups.items() if rows)
+
+
+def _who(authz: Json) -> str:
+    if authz["policy"] == "all_of":
+        return ", ".join(map(_who, authz["policies"]))
+    words = {"scope": "signed in", "role": f"role {authz.get('role')}"}
+    who = words.get(authz["policy"], authz["policy"].replace("_", " "))
+    return f"{who}; key: {authz['scope']}" if "scope" in authz else who
 
 
 def _taken(spec: Json, operation: Json) -> str:

@@ -4,11 +4,13 @@ AuthError
 ├── AuthenticationFailed            401   the caller has not proved who they are
 │   ├── NotSignedIn                 401   not_signed_in: no credential was presented
 │   ├── InvalidToken                401   invalid_token: malformed, expired, revoked or foreign; never says which
+│   ├── RecentSignInRequired        401   recent_sign_in_required: signed in, and too long ago for this
 │   ├── InvalidCredentials          401   invalid_credentials: unknown user, wrong password or disabled user
 │   └── InvalidRefreshToken         401   invalid_refresh_token
 │       └── RefreshTokenReused      401   the same code and words: a thief must not learn that we noticed
 ├── PermissionDenied                403   the caller is known and may not
 │   ├── InsufficientRole            403   insufficient_role
+│   ├── InsufficientScope           403   insufficient_scope: an API key, where none or another scope is wanted
 │   ├── CrossSiteRequest            403   cross_site_request
 │   ├── RegistrationClosed          403   registration_closed
 │   └── InvalidSetupCode            403   invalid_setup_code
@@ -85,6 +87,18 @@ class InvalidToken(AuthenticationFailed):
     challenge = 'Bearer error="invalid_token"'
 
 
+class RecentSignInRequired(AuthenticationFailed):
+    """The caller is signed in, but proved it too long ago for this."""
+
+    code = "recent_sign_in_required"
+    message = "Confirm that it is you: sign in again to do this"
+
+    def __init__(self, detail: str | None = None, *, max_age: int) -> None:
+        """`max_age` is in seconds: what would be recent enough (RFC 9470, section 3)."""
+        challenge = f'Bearer error="insufficient_user_authentication", max_age="{max_age}"'
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
 class InvalidCredentials(AuthenticationFailed):
     """A login that failed, for whatever reason."""
 
@@ -115,6 +129,23 @@ class InsufficientRole(PermissionDenied):
     """The caller's role is not the one that this needs."""
 
     code = "insufficient_role"
+
+
+class InsufficientScope(PermissionDenied):
+    """The credential is limited to scopes, and none of them is for this."""
+
+    code = "insufficient_scope"
+    message = "An API key cannot do this: sign in"
+
+    def __init__(self, detail: str | None = None, *, scope: str | None = None) -> None:
+        """`scope` is the one that would do; None where no API key would (RFC 6750, section 3.1)."""
+        if scope is None:
+            super().__init__(detail, headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
+            return
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        super().__init__(
+            detail or f"This needs an API key with the scope {scope}.", headers={"WWW-Authenticate": challenge}
+        )
 
 
 class CrossSiteRequest(PermissionDenied):

@@ -34,3 +34,8 @@ class Principal:
     authenticated_at: float = 0.0
     methods: frozenset[str] = frozenset()
     api_key_id: str | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the credential is good only for what names one of its scopes: an API key always is."""
+        return bool(self.scopes) or self.api_key_id is not None

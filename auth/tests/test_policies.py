@@ -1,27 +1,48 @@
 """Every route says who may call it, or the application does not start."""
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Host, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 
-from authkeep import Auth, Principal, Role
+from authkeep import (
+    Auth,
+    AuthError,
+    InsufficientRole,
+    InsufficientScope,
+    Principal,
+    RecentSignInRequired,
+    Role,
+)
 from authkeep.http import (
     CurrentPrincipal,
+    Guarded,
+    Policy,
+    RequestIdentity,
     UndeclaredRoute,
     declared_routes,
     guarded,
     mount,
+    owner_of,
     public,
+    recent_sign_in,
     refuse_undeclared,
+    render_auth_error,
     require_role,
+    require_scope,
     signed_in,
 )
+from authkeep.http.policies import HasRole, SignedIn, deciding
+from authkeep.testing import FrozenClock
 from authkeep.testing import signed_in as sign_in
 
 AUTH_ROUTES = 12
@@ -120,6 +141,17 @@ async def test_a_websocket_is_refused_before_it_opens(app: FastAPI, auth: Auth) 
     assert opened[-1]["text"] == user.user.id
 
 
+async def test_a_plain_websocket_is_guarded_before_it_opens(app: FastAPI, auth: Auth) -> None:
+    @guarded(signed_in)
+    async def closed(socket: WebSocket) -> None:
+        await socket.accept()
+
+    app.router.routes.append(WebSocketRoute("/closed", closed))
+    refuse_undeclared(app)
+    assert await first_messages(app, {}) == [{"type": "websocket.close", "code": 1008, "reason": "not_signed_in"}]
+    assert (await first_messages(app, (await sign_in(auth)).headers))[0]["type"] == "websocket.accept"
+
+
 async def first_messages(app: FastAPI, headers: dict[str, str]) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 
@@ -153,8 +185,8 @@ def test_a_policy_on_the_router_or_deep_in_a_dependency_counts(app: FastAPI) -> 
     router = APIRouter(dependencies=[Depends(require_role(Role.ADMIN))])
     router.get("/admin")(hello)
     app.include_router(router)
-    found = {route.path: route.policy for route in refuse_undeclared(app)}
-    assert (found["/mine"], found["/admin"]) == (signed_in, require_role(Role.ADMIN))
+    found = {route.path: route.policies for route in refuse_undeclared(app)}
+    assert (found["/mine"], found["/admin"]) == ((signed_in,), (require_role(Role.ADMIN),))
 
 
 async def test_a_role_is_enforced(app: FastAPI, auth: Auth) -> None:
@@ -169,10 +201,141 @@ async def test_a_role_is_enforced(app: FastAPI, auth: Auth) -> None:
 
 async def test_a_starlette_route_is_guarded_by_the_same_policies(app: FastAPI, auth: Auth) -> None:
     app.router.add_route("/hot", guarded(signed_in)(plain))
-    assert refuse_undeclared(app)[-1].policy is signed_in
+    assert refuse_undeclared(app)[-1].policies == (signed_in,)
     refused = await get(app, "/hot")
     assert (refused.status_code, refused.json()["code"]) == (401, "not_signed_in")
     assert (await get(app, "/hot", (await sign_in(auth)).headers)).text == "plain"
+
+
+def test_an_undeclared_route_behind_a_host_name_is_refused(app: FastAPI) -> None:
+    app.router.routes.append(Host("files.example", Starlette(routes=[Route("/plain", plain)])))
+    with pytest.raises(UndeclaredRoute, match="GET /plain"):
+        refuse_undeclared(app)
+
+
+def test_static_files_are_refused_until_they_are_guarded(app: FastAPI, tmp_path: Path) -> None:
+    app.mount("/open", StaticFiles(directory=tmp_path))
+    app.mount("/closed", Guarded(StaticFiles(directory=tmp_path), signed_in))
+    with pytest.raises(UndeclaredRoute, match=r"^no policy declared for: \* /open$"):
+        refuse_undeclared(app)
+
+
+async def test_a_guard_around_an_application_guards_all_of_it(app: FastAPI, auth: Auth, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("secret")
+    app.mount("/files", Guarded(StaticFiles(directory=tmp_path), signed_in))
+    app.mount("/sub", Guarded(Starlette(routes=[Route("/plain", plain)]), require_role(Role.ADMIN)))
+    assert refuse_undeclared(app)[-1].policies == (require_role(Role.ADMIN),)
+    user = await sign_in(auth, "user@example.com")
+    assert (await get(app, "/files/notes.txt")).json()["code"] == "not_signed_in"
+    assert (await get(app, "/files/notes.txt", user.headers)).text == "secret"
+    assert (await get(app, "/sub/plain", user.headers)).json()["code"] == "insufficient_role"
+
+
+async def test_an_endpoint_of_a_class_is_guarded_as_an_application(app: FastAPI, auth: Auth) -> None:
+    class Page(HTTPEndpoint):
+        async def get(self, request: Request) -> Response:
+            return PlainTextResponse("page")
+
+    app.router.routes.append(Route("/page", Guarded(Page, signed_in)))
+    assert refuse_undeclared(app)[-1].policies == (signed_in,)
+    assert (await get(app, "/page")).status_code == 401
+    assert (await get(app, "/page", (await sign_in(auth)).headers)).text == "page"
+
+
+def test_a_mounted_application_that_would_answer_500_is_refused(app: FastAPI) -> None:
+    @(sub := FastAPI()).get("/hello")
+    async def who(principal: CurrentPrincipal) -> str:
+        return principal.user_id
+
+    app.mount("/sub", sub)
+    with pytest.raises(UndeclaredRoute, match=r"add_exception_handler\(AuthError, render_auth_error\): GET /sub/hello"):
+        refuse_undeclared(app)
+
+
+async def test_a_mounted_application_refuses_as_the_outer_one_does(app: FastAPI) -> None:
+    @(sub := FastAPI()).get("/hello")
+    async def who(principal: CurrentPrincipal) -> str:
+        return principal.user_id
+
+    sub.add_exception_handler(AuthError, render_auth_error)  # type: ignore[arg-type]
+    app.mount("/sub", sub)
+    refuse_undeclared(app)
+    assert (await get(app, "/sub/hello")).json()["code"] == "not_signed_in"
+
+
+def test_a_scope_beside_a_policy_that_takes_no_key_is_refused(app: FastAPI) -> None:
+    @app.get("/who", dependencies=[Depends(require_scope("notes"))])
+    async def who(principal: CurrentPrincipal) -> str:
+        return principal.user_id
+
+    with pytest.raises(UndeclaredRoute, match="a scope that no API key can use"):
+        refuse_undeclared(app)
+
+
+# -- who may call ----------------------------------------------------------------------------------------------------
+
+
+def identity(auth: Auth, **fields: Any) -> RequestIdentity:
+    principal = Principal("u1", "l1", fields.pop("role", Role.USER), **fields)
+    return RequestIdentity(auth, {}, principal, None)
+
+
+NOTES_KEY = {"api_key_id": "k1", "scopes": frozenset({"notes"})}
+
+
+@pytest.mark.parametrize(
+    "policy", [signed_in, require_role(Role.ADMIN), recent_sign_in(timedelta(minutes=1)), owner_of("note_id")]
+)
+def test_a_route_that_names_no_scope_is_closed_to_api_keys(auth: Auth, policy: Policy) -> None:
+    for key in (NOTES_KEY, {"api_key_id": "k1"}, {"scopes": frozenset({"notes"})}):
+        with pytest.raises(InsufficientScope) as refused:
+            policy.check(identity(auth, role=Role.ADMIN, authenticated_at=auth.clock.seconds(), **key))
+        assert refused.value.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope"'
+
+
+@pytest.mark.parametrize(
+    "policy", [require_scope("notes"), require_role(Role.ADMIN, scope="notes"), owner_of("note_id", scope="notes")]
+)
+def test_an_api_key_needs_the_scope_and_whatever_else_its_user_needs(auth: Auth, policy: SignedIn) -> None:
+    policy.check(identity(auth, role=Role.ADMIN, **NOTES_KEY))
+    policy.check(identity(auth, role=Role.ADMIN))
+    with pytest.raises(InsufficientScope) as refused:
+        policy.check(identity(auth, role=Role.ADMIN, api_key_id="k1", scopes=frozenset({"note", "notes2"})))
+    assert refused.value.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="notes"'
+    if isinstance(policy, HasRole):
+        with pytest.raises(InsufficientRole):
+            policy.check(identity(auth, **NOTES_KEY))
+
+
+def test_a_sign_in_of_long_ago_is_not_a_recent_one(auth: Auth, clock: FrozenClock) -> None:
+    policy = recent_sign_in(timedelta(minutes=10))
+    signed_in_now = identity(auth, authenticated_at=clock.seconds())
+    clock.advance(timedelta(minutes=10))
+    policy.check(signed_in_now)
+    with pytest.raises(RecentSignInRequired):
+        policy.check(identity(auth))
+    clock.advance(timedelta(seconds=1))
+    with pytest.raises(RecentSignInRequired) as refused:
+        policy.check(signed_in_now)
+    challenge = 'Bearer error="insufficient_user_authentication", max_age="600"'
+    assert refused.value.headers["WWW-Authenticate"] == challenge
+
+
+def test_an_age_that_nobody_can_meet_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_age"):
+        recent_sign_in(timedelta(0))
+
+
+def test_what_other_policies_imply_is_not_shown() -> None:
+    recent, admin = recent_sign_in(timedelta(minutes=1)), require_role(Role.ADMIN)
+    assert deciding([public, signed_in, None, hello]) == (signed_in,)
+    assert deciding([signed_in, recent, admin, recent_sign_in(timedelta(minutes=1))]) == (recent, admin)
+    assert deciding([require_scope("a"), owner_of("x", scope="a")]) == (owner_of("x", scope="a"),)
+    # Neither implies the other: a key with the scope passes one of them, and is refused by the other.
+    assert len(deciding([signed_in, require_scope("a")])) == 2
+
+
+# -- what OpenAPI says -----------------------------------------------------------------------------------------------
 
 
 def test_openapi_says_who_may_call_what(app: FastAPI) -> None:
@@ -186,6 +349,24 @@ def test_openapi_says_who_may_call_what(app: FastAPI) -> None:
     operations = [operation for path in paths.values() for operation in path.values()]
     assert len(operations) == AUTH_ROUTES + 1
     assert all("x-authz" in operation for operation in operations)
+
+
+def test_openapi_shows_every_policy_and_what_it_has_no_place_for(app: FastAPI) -> None:
+    @app.websocket("/socket")
+    async def socket(socket: WebSocket, principal: CurrentPrincipal) -> None: ...
+
+    app.mount("/files", Guarded(opaque, require_scope("files")))
+    twice = [Depends(recent_sign_in(timedelta(minutes=10))), Depends(require_role(Role.ADMIN))]
+    app.delete("/notes/{note_id:path}", dependencies=twice)(hello)
+    document = app.openapi()
+    assert document["paths"]["/notes/{note_id}"]["delete"]["x-authz"] == {
+        "policy": "all_of",
+        "policies": [{"policy": "recent_sign_in", "max_age": 600}, {"policy": "role", "role": "admin"}],
+    }
+    assert document["x-authz"][-2:] == [
+        {"path": "/socket", "methods": [], "policy": "signed_in"},
+        {"path": "/files", "methods": [], "policy": "scope", "scope": "files"},
+    ]
 
 
 async def test_a_hosts_test_can_override_who_is_signed_in(app: FastAPI) -> None:
@@ -211,5 +392,5 @@ async def test_an_application_without_authkeep_says_what_is_missing() -> None:
 def test_front_end_routes_are_found(app: FastAPI, tmp_path: Any) -> None:
     (tmp_path / "index.html").write_text("hi")
     app.frontend("/site", directory=str(tmp_path))
-    assert [route.path for route in declared_routes(app) if route.policy is None] == ["/site"]
+    assert [route.path for route in declared_routes(app) if not route.policies] == ["/site"]
     refuse_undeclared(app, declare={"/site": public})

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
-from typing import Annotated, NewType
+from typing import Annotated, Any, NewType
 from urllib.parse import urlsplit
 
 from fastapi import Depends
@@ -20,7 +20,15 @@ from authkeep import (
     Throttle,
     TrustedProxies,
 )
-from authkeep.http import CurrentPrincipal, identity_of, mount, public, refuse_undeclared, throttled
+from authkeep.http import (
+    identity_of,
+    mount,
+    owner_of,
+    public,
+    refuse_undeclared,
+    require_scope,
+    throttled,
+)
 from authkeep.sql import VERSIONS as AUTH_MIGRATIONS
 from authkeep.sql import SqlStore
 from authkeep.sql import metadata as auth_metadata
@@ -30,8 +38,8 @@ from chatkeep.settings import Settings
 __all__ = [
     "AUTH_MIGRATIONS",
     "Auth",
+    "ChatOwner",
     "Counters",
-    "CurrentOwner",
     "OwnerId",
     "auth_metadata",
     "create_admin",
@@ -39,7 +47,7 @@ __all__ = [
     "make_auth",
     "make_counters",
     "mount",
-    "owner_of",
+    "owned",
     "public",
     "reachable_by_others",
     "refuse_undeclared",
@@ -48,7 +56,10 @@ __all__ = [
 ]
 
 OwnerId = NewType("OwnerId", str)
-"""Whose data it is. Only `owner_of` mints one, from a verified principal; all that touches data takes one first."""
+"""Whose data it is. Minted here alone, from a verified principal; all that touches data takes one first."""
+
+# What an API key may be limited to.
+CHAT_SCOPE = "chat"
 
 # The page calls the API from within the server, and says with this header that it may name the browser's address.
 FORWARDING_HEADER = "X-Chatkeep-Forwarding-Key"
@@ -56,17 +67,17 @@ FORWARDING_HEADER = "X-Chatkeep-Forwarding-Key"
 _VALKEY_TIMEOUT_SECONDS = 0.25
 
 
-def owner_of(principal: Principal) -> OwnerId:
-    """The owner that `principal` may act as: itself."""
+def _chat_owner(principal: Annotated[Principal, Depends(require_scope(CHAT_SCOPE))]) -> OwnerId:
     return OwnerId(principal.user_id)
 
 
-def _current_owner(principal: CurrentPrincipal) -> OwnerId:
-    return owner_of(principal)
+ChatOwner = Annotated[OwnerId, Depends(_chat_owner)]
+"""For the routes of chats: a person, or their API key with the scope `chat`; 401 for everybody else."""
 
 
-CurrentOwner = Annotated[OwnerId, Depends(_current_owner)]
-"""For routes of signed-in users: 401 for everybody else."""
+def owned(parameter: str) -> Any:
+    """Among a route's dependencies: what `parameter` names is its owner's alone, and to all others it is not there."""
+    return Depends(owner_of(parameter, scope=CHAT_SCOPE))
 
 
 def make_auth(

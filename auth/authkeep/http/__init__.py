@@ -7,17 +7,19 @@ from authkeep.http.dependencies import (
     current_auth,
     throttled,
 )
+from authkeep.http.guards import Guarded, guarded
 from authkeep.http.identity import RequestIdentity, identity_of
 from authkeep.http.middleware import AuthMiddleware
 from authkeep.http.mount import mount
-from authkeep.http.policies import Policy, RoutePolicy, guarded, public, require_role, signed_in
+from authkeep.http.policies import Policy, owner_of, public, recent_sign_in, require_role, require_scope, signed_in
 from authkeep.http.problems import problem_response, render_auth_error
-from authkeep.http.route_walk import UndeclaredRoute, declared_routes, refuse_undeclared
+from authkeep.http.route_walk import RoutePolicy, UndeclaredRoute, declared_routes, refuse_undeclared
 
 __all__ = [
     "AuthMiddleware",
     "ClientAddress",
     "CurrentPrincipal",
+    "Guarded",
     "Policy",
     "RequestIdentity",
     "RoutePolicy",
@@ -28,11 +30,14 @@ __all__ = [
     "guarded",
     "identity_of",
     "mount",
+    "owner_of",
     "problem_response",
     "public",
+    "recent_sign_in",
     "refuse_undeclared",
     "render_auth_error",
     "require_role",
+    "require_scope",
     "signed_in",
     "throttled",
 ]

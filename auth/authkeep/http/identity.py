@@ -5,8 +5,9 @@ from typing import Any
 
 from authkeep.auth import Auth
 from authkeep.client_address import Address
-from authkeep.errors import AuthError, NotSignedIn
+from authkeep.errors import AuthError, InsufficientScope, NotSignedIn
 from authkeep.principal import Principal
+from authkeep.principal import Scope as TokenScope
 from authkeep.throttle import Decision
 
 SCOPE_KEY = "authkeep"
@@ -17,7 +18,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 class RequestIdentity:
     """Attributes:
     auth: the `Auth` this app was mounted with.
-    principal: who presented a valid access token; None when nobody did.
+    principal: who presented a valid credential, were it an API key; None when nobody did.
     decisions: what limits have said about this request so far.
     """
 
@@ -32,14 +33,20 @@ class RequestIdentity:
         self._address: Address | None = None
         self._scheme: str | None = None
 
-    def require_principal(self) -> Principal:
-        """Raises:
-        NotSignedIn: no credential was presented.
-        InvalidToken, RevocationsUnknown: one was, and this is what became of it.
+    def require_principal(self, scope: TokenScope | None = None) -> Principal:
+        """Who calls: a person, or where a scope is named, an API key that has it.
+
+        Raises:
+            NotSignedIn: no credential was presented.
+            InvalidToken, RevocationsUnknown: one was, and this is what became of it.
+            InsufficientScope: one was, and it is not good for this.
         """
-        if self.principal is None:
+        principal = self.principal
+        if principal is None:
             raise self._refusal or NotSignedIn()
-        return self.principal
+        if principal.is_limited and scope not in principal.scopes:
+            raise InsufficientScope(scope=scope)
+        return principal
 
     @property
     def address(self) -> Address:

@@ -15,7 +15,7 @@ from authkeep.http.cookies import (
     set_refresh_cookie,
 )
 from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal, throttled
-from authkeep.http.policies import public
+from authkeep.http.policies import owner_of, public
 from authkeep.http.problems import MAX_BODY, ProblemRoute
 from authkeep.http.schemas import Credentials, LoginOut, LoginsPage, RefreshRequest, TokensOut
 from authkeep.logins import SignedIn
@@ -104,7 +104,7 @@ async def list_logins(
     return LoginsPage(items=items, next_cursor=items[-1].sid if len(found) > limit else None)
 
 
-@router.delete("/logins/{sid}", status_code=204)
+@router.delete("/logins/{sid}", status_code=204, dependencies=[Depends(owner_of("sid"))])
 async def end_login(auth: CurrentAuth, principal: CurrentPrincipal, sid: str) -> None:
     """End one of the caller's logins."""
     await auth.logins.end(principal, sid, EndReason.ENDED_BY_USER)

@@ -4,30 +4,45 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from authkeep.http.policies import Public
-from authkeep.http.route_walk import declared_routes
+from authkeep.http.policies import describe_all, public
+from authkeep.http.route_walk import RoutePolicy, declared_routes
 
-_SCHEME = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An access token, or an API key where x-authz has a scope",
+}
 
 
 def describe_policies(app: FastAPI) -> None:
-    """Make `app.openapi()` say who may call what. What it returns is cached by FastAPI as before."""
+    """Make `app.openapi()` say who may call what. What it returns is cached by FastAPI as before.
+
+    Each operation has its `x-authz`. Routes that OpenAPI has no place for (WebSockets, plain Starlette routes, mounted
+    applications) are listed in one `x-authz` of the document.
+    """
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is not None:
             return app.openapi_schema
         schema = plain()
-        for route in declared_routes(app):
-            if route.policy is None:
-                continue
-            for method in route.methods:
-                operation = schema["paths"].get(route.path, {}).get(method.lower())
-                if operation is not None:
-                    operation["x-authz"] = route.policy.describe()
-                    if not isinstance(route.policy, Public):
-                        operation["security"] = [{"bearer": []}]
+        elsewhere = [route for route in declared_routes(app) if route.policies and not _describe(schema, route)]
+        schema["x-authz"] = [
+            {"path": route.path, "methods": sorted(route.methods), **describe_all(route.policies)}
+            for route in elsewhere
+        ]
         schema.setdefault("components", {}).setdefault("securitySchemes", {})["bearer"] = _SCHEME
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _describe(schema: dict[str, Any], route: RoutePolicy) -> bool:
+    """Whether the document has this route, which is described now."""
+    item = schema["paths"].get(route.path, {})
+    operations = [item[method.lower()] for method in route.methods if method.lower() in item]
+    for operation in operations:
+        operation["x-authz"] = describe_all(route.policies)
+        if route.policies != (public,):
+            operation["security"] = [{"bearer": []}]
+    return bool(operations)

@@ -1,126 +1,178 @@
 """Who may call a route: an object that is the dependency which enforces it.
 
-A policy is declared by depending on it, so what a route says and what it does cannot differ. `x-authz` in OpenAPI and
-`refuse_undeclared` read the same objects.
+A policy is declared by depending on it, so what a route says and what it does cannot differ. `x-authz` in OpenAPI,
+`refuse_undeclared` and the matrix of `authkeep.testing` read the same objects.
+
+Several policies on one route all have to hold. A policy that names no scope is for people: it takes no API key, nor
+any other credential that is limited to scopes. So a route that forgets about API keys is closed to them.
 """
 
-import functools
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
 
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
 from typing_extensions import override
 
-from authkeep.errors import InsufficientRole
-from authkeep.http.identity import identity_of
-from authkeep.principal import Principal, Role
+from authkeep.errors import InsufficientRole, RecentSignInRequired
+from authkeep.http.identity import RequestIdentity, identity_of
+from authkeep.principal import Principal, Role, Scope
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-ENDPOINT_ATTRIBUTE = "__authz__"
+Description = dict[str, object]
 
 
 class Policy(ABC):
-    """Attributes:
-    strictness: of several policies on one route, each is enforced and the strictest is shown.
-    """
-
-    strictness: ClassVar[int]
+    """What a host may subclass for rules of its own. Policies that compare equal are one policy."""
 
     @abstractmethod
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> Description:
         """The value of `x-authz`."""
 
     @abstractmethod
-    async def __call__(self, connection: HTTPConnection) -> Principal | None:
+    def check(self, identity: RequestIdentity) -> Principal | None:
         """Let the request pass, or raise an `AuthError`."""
+
+    def implies(self, other: "Policy") -> bool:
+        """Whether `other` refuses nobody whom this one lets pass."""
+        return isinstance(other, Public)
+
+    async def __call__(self, connection: HTTPConnection) -> Principal | None:
+        """As a dependency of FastAPI, and for whoever holds a `Request` or a `WebSocket`."""
+        return self.check(identity_of(connection.scope))
 
 
 @dataclass(frozen=True)
 class Public(Policy):
     """Anybody may call."""
 
-    strictness = 0
-
     @override
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> Description:
         return {"policy": "public"}
 
     @override
-    async def __call__(self, connection: HTTPConnection) -> Principal | None:
+    def check(self, identity: RequestIdentity) -> Principal | None:
         return None
 
 
 @dataclass(frozen=True)
 class SignedIn(Policy):
-    """Whoever presents a valid access token may call."""
+    """Whoever is signed in may call; with a scope, an API key that has it may too.
 
-    strictness = 1
+    The policies below are this one and more.
+    """
+
+    scope: Scope | None = field(default=None, kw_only=True)
 
     @override
-    def describe(self) -> dict[str, str]:
-        return {"policy": "signed_in"}
+    def describe(self) -> Description:
+        return {"policy": "signed_in"} if self.scope is None else {"policy": "scope", "scope": self.scope}
 
     @override
-    async def __call__(self, connection: HTTPConnection) -> Principal:
-        return identity_of(connection.scope).require_principal()
+    def check(self, identity: RequestIdentity) -> Principal:
+        return identity.require_principal(self.scope)
+
+    @override
+    def implies(self, other: Policy) -> bool:
+        plain = type(other) is SignedIn and other.scope == self.scope
+        return plain or super().implies(other)
+
+    def _described_as(self, policy: str, **more: object) -> Description:
+        return {"policy": policy, **more} | ({} if self.scope is None else {"scope": self.scope})
 
 
 @dataclass(frozen=True)
-class HasRole(Policy):
+class HasRole(SignedIn):
     """Whoever is signed in with this role may call."""
 
     role: Role
-    strictness = 2
 
     @override
-    def describe(self) -> dict[str, str]:
-        return {"policy": "role", "role": self.role.value}
+    def describe(self) -> Description:
+        return self._described_as("role", role=self.role.value)
 
     @override
-    async def __call__(self, connection: HTTPConnection) -> Principal:
-        principal = identity_of(connection.scope).require_principal()
+    def check(self, identity: RequestIdentity) -> Principal:
+        principal = super().check(identity)
         if principal.role is not self.role:
             raise InsufficientRole(f"This needs the role {self.role.value}.")
         return principal
 
 
 @dataclass(frozen=True)
-class RoutePolicy:
-    """One route as the walk found it; `policy` is None when nobody declared any."""
+class RecentSignIn(SignedIn):
+    """Whoever has proved who they are within `max_age_seconds` may call (RFC 9470). An API key never has."""
 
-    path: str
-    methods: frozenset[str]
-    policy: Policy | None
+    max_age_seconds: int
+
+    @override
+    def describe(self) -> Description:
+        return self._described_as("recent_sign_in", max_age=self.max_age_seconds)
+
+    @override
+    def check(self, identity: RequestIdentity) -> Principal:
+        principal = super().check(identity)
+        if identity.auth.clock.seconds() - principal.authenticated_at > self.max_age_seconds:
+            raise RecentSignInRequired(max_age=self.max_age_seconds)
+        return principal
+
+
+@dataclass(frozen=True)
+class OwnerOf(SignedIn):
+    """Whoever owns the object that the request names may call; to all others it is not there.
+
+    The host looks its objects up by owner, in the same query that reads them, and this says so. The matrix of
+    `authkeep.testing` proves it: another user's object is the same 404 as one that never was.
+    """
+
+    parameter: str
+
+    @override
+    def describe(self) -> Description:
+        return self._described_as("owner", of=self.parameter)
 
 
 public = Public()
 signed_in = SignedIn()
 
 
-def require_role(role: Role) -> HasRole:
-    """The policy for `role`; two of them for the same role are equal."""
-    return HasRole(role)
+def require_scope(scope: Scope) -> SignedIn:
+    """Open to API keys with this scope, and to people, whose logins are not limited to any."""
+    return SignedIn(scope=scope)
 
 
-def guarded(policy: Policy) -> Callable[[Endpoint], Endpoint]:
-    """Enforce and declare a policy on a plain Starlette endpoint, for routes too hot for FastAPI's dependencies."""
-
-    def decorate(endpoint: Endpoint) -> Endpoint:
-        @functools.wraps(endpoint)
-        async def enforcing(request: Request) -> Response:
-            await policy(request)
-            return await endpoint(request)
-
-        setattr(enforcing, ENDPOINT_ATTRIBUTE, policy)
-        return enforcing
-
-    return decorate
+def require_role(role: Role, *, scope: Scope | None = None) -> HasRole:
+    """People with this role, and with `scope` the API keys of such people."""
+    return HasRole(role, scope=scope)
 
 
-def strictest(calls: Iterable[object]) -> Policy | None:
-    """The policy that decides, among everything a route depends on; None when there is none."""
-    declared = [policy for policy in calls if isinstance(policy, Policy)]
-    return max(declared, key=lambda policy: policy.strictness, default=None)
+def recent_sign_in(max_age: timedelta) -> RecentSignIn:
+    """People who have signed in, or confirmed it is them, not longer ago than this.
+
+    Raises:
+        ValueError: `max_age` is under a second.
+    """
+    seconds = int(max_age.total_seconds())
+    if seconds < 1:
+        raise ValueError(f"max_age is at least a second, but it is {max_age}")
+    return RecentSignIn(seconds)
+
+
+def owner_of(parameter: str, *, scope: Scope | None = None) -> OwnerOf:
+    """The owner of what `parameter` names, in the path or in the body."""
+    return OwnerOf(parameter, scope=scope)
+
+
+def deciding(calls: Iterable[object]) -> tuple[Policy, ...]:
+    """The policies among all that a route depends on, without those which others imply."""
+    declared = list(dict.fromkeys(call for call in calls if isinstance(call, Policy)))
+    return tuple(
+        policy for policy in declared if not any(other.implies(policy) for other in declared if other != policy)
+    )
+
+
+def describe_all(policies: tuple[Policy, ...]) -> Description:
+    """The value of `x-authz` where all of `policies` have to hold."""
+    if len(policies) == 1:
+        return policies[0].describe()
+    return {"policy": "all_of", "policies": [policy.describe() for policy in policies]}

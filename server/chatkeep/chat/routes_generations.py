@@ -18,7 +18,7 @@ from chatkeep.chat.recovery import interrupt_if_stale
 from chatkeep.chat.schemas import Accepted, SendRequest
 from chatkeep.chat.send import NewMessage, send
 from chatkeep.errors import NotFound
-from chatkeep.identity import CurrentOwner, OwnerId, identity_of, throttled
+from chatkeep.identity import ChatOwner, OwnerId, identity_of, owned, throttled
 
 router = APIRouter(prefix="/chat", tags=["chat"])
 
@@ -29,7 +29,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def _new_message(body: SendRequest, services: Services, owner: CurrentOwner) -> NewMessage:
+async def _new_message(body: SendRequest, services: Services, owner: ChatOwner) -> NewMessage:
     """What can be refused or found out without a transaction is, before one is open."""
     services.streams.check(owner)
     if body.model is not None:
@@ -42,12 +42,12 @@ async def _new_message(body: SendRequest, services: Services, owner: CurrentOwne
 @router.post(
     "/send",
     response_class=Response,
-    dependencies=[Depends(throttled("send"))],
+    dependencies=[owned("session_id"), Depends(throttled("send"))],
     responses={**_STREAM, 202: {"model": Accepted, "description": "With Prefer: respond-async."}},
 )
 async def send_message(
     request: Request,
-    owner: CurrentOwner,
+    owner: ChatOwner,
     new: Annotated[NewMessage, Depends(_new_message)],
     services: Services,
     db: WritingDb,
@@ -63,11 +63,12 @@ async def send_message(
 
 @router.get(
     "/generations/{generation_id}/events",
+    dependencies=[owned("generation_id")],
     response_class=Response,
     responses={**_STREAM, 204: {"description": "Ended, and you have read it all."}, 410: {"description": "Expired."}},
 )
 async def events(
-    owner: CurrentOwner,
+    owner: ChatOwner,
     generation_id: UUID,
     services: Services,
     db: ReadingDb,
@@ -90,8 +91,13 @@ async def events(
     return EventStream(log, min(seq, log.last_seq), {}, services.streams.counted(owner))
 
 
-@router.post("/generations/{generation_id}/stop", status_code=202, response_class=Response)
-async def stop(owner: CurrentOwner, generation_id: UUID, services: Services, db: WritingDb) -> None:
+@router.post(
+    "/generations/{generation_id}/stop",
+    status_code=202,
+    response_class=Response,
+    dependencies=[owned("generation_id")],
+)
+async def stop(owner: ChatOwner, generation_id: UUID, services: Services, db: WritingDb) -> None:
     """End an answer; what was written so far is kept. Stopping what has ended is not an error."""
     generation = await find_generation(db, owner, str(generation_id))
     if generation is None:

@@ -26,7 +26,7 @@ from chatkeep.chat.sessions import (
     get_session,
     list_sessions,
 )
-from chatkeep.identity import CurrentOwner
+from chatkeep.identity import ChatOwner, owned
 from chatkeep.paging import Cursor, Page, PageLimit
 
 router = APIRouter(prefix="/chat", tags=["chat"])
@@ -34,28 +34,28 @@ router = APIRouter(prefix="/chat", tags=["chat"])
 CursorText = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")]
 
 
-async def _checked_new(body: NewSession, services: Services, _: CurrentOwner) -> NewSession:
+async def _checked_new(body: NewSession, services: Services, _: ChatOwner) -> NewSession:
     """The endpoint is asked before a transaction is open, not within one."""
     if body.model is not None:
         await services.catalogue.check(body.model)
     return body
 
 
-async def _checked_patch(body: SessionPatch, services: Services, _: CurrentOwner) -> SessionPatch:
+async def _checked_patch(body: SessionPatch, services: Services, _: ChatOwner) -> SessionPatch:
     if body.model is not None:
         await services.catalogue.check(body.model)
     return body
 
 
 @router.post("/sessions", status_code=201)
-async def create(owner: CurrentOwner, body: Annotated[NewSession, Depends(_checked_new)], db: WritingDb) -> SessionOut:
+async def create(owner: ChatOwner, body: Annotated[NewSession, Depends(_checked_new)], db: WritingDb) -> SessionOut:
     """Begin a conversation."""
     return SessionOut.model_validate(await create_session(db, owner, body.title, body.model, datetime.now(UTC)))
 
 
 @router.get("/sessions")
 async def list_mine(
-    owner: CurrentOwner,
+    owner: ChatOwner,
     db: ReadingDb,
     q: Annotated[Search | None, Query(description="Look for this in titles and messages.")] = None,
     limit: PageLimit = 50,
@@ -66,23 +66,23 @@ async def list_mine(
     return Page(items=[SessionOut.model_validate(session) for session in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/sessions/{session_id}")
-async def get(owner: CurrentOwner, session_id: UUID, db: ReadingDb) -> SessionOut:
+@router.get("/sessions/{session_id}", dependencies=[owned("session_id")])
+async def get(owner: ChatOwner, session_id: UUID, db: ReadingDb) -> SessionOut:
     """One conversation."""
     return SessionOut.model_validate(await get_session(db, owner, str(session_id)))
 
 
-@router.patch("/sessions/{session_id}")
+@router.patch("/sessions/{session_id}", dependencies=[owned("session_id")])
 async def change(
-    owner: CurrentOwner, session_id: UUID, body: Annotated[SessionPatch, Depends(_checked_patch)], db: WritingDb
+    owner: ChatOwner, session_id: UUID, body: Annotated[SessionPatch, Depends(_checked_patch)], db: WritingDb
 ) -> SessionOut:
     """Rename it, or choose another model for what follows."""
     changes = cast(SessionChanges, body.model_dump(exclude_unset=True))
     return SessionOut.model_validate(await change_session(db, owner, str(session_id), changes))
 
 
-@router.delete("/sessions/{session_id}", status_code=204, response_class=Response)
-async def delete(owner: CurrentOwner, session_id: UUID, services: Services, db: WritingDb) -> None:
+@router.delete("/sessions/{session_id}", dependencies=[owned("session_id")], status_code=204, response_class=Response)
+async def delete(owner: ChatOwner, session_id: UUID, services: Services, db: WritingDb) -> None:
     """Delete it with all its messages. An answer that is being written ends."""
     running = await find_running(db, owner, str(session_id))
     await delete_session(db, owner, str(session_id))
@@ -90,9 +90,9 @@ async def delete(owner: CurrentOwner, session_id: UUID, services: Services, db: 
         db.on_commit(lambda: services.runner.stop(running.id))
 
 
-@router.get("/sessions/{session_id}/messages")
+@router.get("/sessions/{session_id}/messages", dependencies=[owned("session_id")])
 async def messages(
-    owner: CurrentOwner, session_id: UUID, db: ReadingDb, limit: PageLimit = 100, cursor: CursorText = None
+    owner: ChatOwner, session_id: UUID, db: ReadingDb, limit: PageLimit = 100, cursor: CursorText = None
 ) -> Page[MessageOut]:
     """The messages of a conversation, oldest first."""
     await get_session(db, owner, str(session_id))
@@ -101,7 +101,7 @@ async def messages(
 
 
 @router.get("/models")
-async def models(_: CurrentOwner, services: Services) -> ModelsOut:
+async def models(_: ChatOwner, services: Services) -> ModelsOut:
     """The models on offer, the default first."""
     offer = await services.catalogue.offer()
     items = [
