@@ -13,10 +13,13 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
+from typing_extensions import override
 
 from authkeep.errors import InvalidToken
-from authkeep.keys import ALGORITHM, SigningKeys
+from authkeep.key_ring import ED25519, HS256, SigningKey
+from authkeep.keys import SigningKeys
 from authkeep.principal import Principal, Role
 
 TYPE = "at+jwt"
@@ -24,7 +27,10 @@ MAX_LENGTH = 4096
 _JITTER = 0.05
 # How far the clocks of two machines of one deployment may differ. Expiry itself gets no leeway.
 _SKEW_SECONDS = 30
-_COMPACT = re.compile(r"[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}", re.ASCII)
+# A signature of 64 bytes, or of 32.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]{1,256}\.[A-Za-z0-9_-]+\.(?:[A-Za-z0-9_-]{86}|[A-Za-z0-9_-]{43})", re.ASCII)
+# The name that RFC 9864 deprecates: it leaves the curve open. Here the key says which one.
+_EDDSA = "EdDSA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +66,31 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-class AccessTokens:
-    """Mints and verifies for one issuer and one audience."""
+class _OneAlgorithm(JWSRegistry):
+    """What joserfc may do: the algorithm of the key, whatever name for it the header has."""
 
-    def __init__(self, keys: SigningKeys, *, issuer: str, audience: str, lifetime_seconds: float) -> None:
+    def __init__(self, algorithm: str) -> None:
+        super().__init__(algorithms=[algorithm])
+        self._algorithm = algorithm
+
+    @override
+    def get_alg(self, name: str) -> Any:
+        return super().get_alg(self._algorithm)
+
+
+class AccessTokens:
+    """Mints and verifies for one issuer and one audience.
+
+    Args:
+        accept_eddsa: also take tokens that name the algorithm of an Ed25519 key by its older name.
+    """
+
+    def __init__(
+        self, keys: SigningKeys, *, issuer: str, audience: str, lifetime_seconds: float, accept_eddsa: bool = False
+    ) -> None:
         self._keys = keys
+        self._registries = {algorithm: _OneAlgorithm(algorithm) for algorithm in (ED25519, HS256)}
+        self._names = {ED25519: {ED25519, _EDDSA} if accept_eddsa else {ED25519}, HS256: {HS256}}
         self._issuer = issuer
         self._audience = audience
         self._lifetime = lifetime_seconds
@@ -92,8 +118,9 @@ class AccessTokens:
         }
         if principal.scopes:
             claims["scope"] = " ".join(sorted(principal.scopes))
-        header = {"alg": ALGORITHM, "typ": TYPE, "kid": self._keys.signing_kid}
-        return jwt.encode(header, claims, self._keys.signing_key, algorithms=[ALGORITHM]), lifetime
+        key = self._keys.signing(now)
+        header = {"alg": key.algorithm, "typ": TYPE, "kid": key.kid}
+        return jwt.encode(header, claims, key.jwk, registry=self._registries[key.algorithm]), lifetime
 
     def verify(self, token: str, *, now: float) -> VerifiedToken:
         """The one verifier, for every door a token can come in by.
@@ -104,26 +131,26 @@ class AccessTokens:
         if len(token) > MAX_LENGTH or not _COMPACT.fullmatch(token):
             raise InvalidToken
         try:
-            kid = self._trusted_kid(token)
-            key = self._keys.find(kid)
-            if key is None:
-                raise InvalidToken
-            claims = jwt.decode(token, key, algorithms=[ALGORITHM], decoder_cls=_StrictDecoder).claims
+            key = self._trusted_key(token, now)
+            registry = self._registries[key.algorithm]
+            claims = jwt.decode(token, key.jwk, registry=registry, decoder_cls=_StrictDecoder).claims
             self._check_times(claims, now)
-            return self._verified(claims, kid)
+            return self._verified(claims, key.kid)
         except (JoseError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise InvalidToken from None
 
-    @staticmethod
-    def _trusted_kid(token: str) -> str:
+    def _trusted_key(self, token: str, now: float) -> SigningKey:
+        """One of ours, which the header names; what the header says of the algorithm has to fit it."""
         header = json.loads(urlsafe_b64decode(token.partition(".")[0].encode()), cls=_StrictDecoder)
         if not isinstance(header, dict):
             raise TypeError("header")
         # Exactly what `mint` writes. So no crit, no b64, and no jku, jwk or x5u that could name a key.
-        if header.keys() != {"alg", "typ", "kid"} or header["alg"] != ALGORITHM or header["typ"] != TYPE:
+        if header.keys() != {"alg", "typ", "kid"} or header["typ"] != TYPE:
             raise ValueError("header")
-        kid: str = header["kid"]
-        return kid
+        key = self._keys.find(header["kid"], now)
+        if key is None or header["alg"] not in self._names[key.algorithm]:
+            raise ValueError("header")
+        return key
 
     @staticmethod
     def _check_times(claims: dict[str, Any], now: float) -> None:

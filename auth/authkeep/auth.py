@@ -1,10 +1,9 @@
 """What a host creates: settings, a store and keys, made into one thing that can be mounted."""
 
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator
 
-from authkeep.access_tokens import MAX_LENGTH, AccessTokens, VerifiedToken
+from authkeep.access_tokens import AccessTokens
 from authkeep.accounts import Accounts
 from authkeep.audit import Audit
 from authkeep.clock import Clock, SystemClock
@@ -18,8 +17,7 @@ from authkeep.revocation import Revocations
 from authkeep.settings import AuthSettings
 from authkeep.store import Store
 from authkeep.throttle import MemoryCounters, Throttle
-
-_CACHED_TOKENS = 10_000
+from authkeep.verified_tokens import VerifiedTokens
 
 
 class Auth:
@@ -60,18 +58,24 @@ class Auth:
             issuer=settings.issuer,
             audience=settings.audience,
             lifetime_seconds=settings.access_lifetime.total_seconds(),
+            accept_eddsa=settings.accept_eddsa,
         )
+        self.verified_tokens = VerifiedTokens(self.access_tokens, keys)
         revoked = self.revocations.view
         self.logins = Logins(
             settings, store, self.clock, self.passwords, self.access_tokens, RefreshTokens(keys.derive), revoked
         )
         self.accounts = Accounts(settings, store, self.clock, self.passwords, self.logins, revoked, setup_code)
-        self._verified: dict[bytes, VerifiedToken] = {}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Auth"]:
-        """Enter in the host's lifespan: starts the password pool, loads the revocations and keeps them fresh."""
-        async with self.passwords.running(), self.revocations.running():
+        """Enter in the host's lifespan: starts the password pool, keeps keys and revocations fresh."""
+        rotate_every = self.settings.key_rotation
+        async with (
+            self.passwords.running(),
+            self.keys.kept_fresh(self.clock, rotate_every),
+            self.revocations.running(),
+        ):
             yield self
 
     async def verify(self, token: str) -> Principal:
@@ -83,26 +87,10 @@ class Auth:
             InvalidToken: malformed, foreign, expired or revoked.
             RevocationsUnknown: the view of revocations is stale and the store does not answer.
         """
-        if len(token) > MAX_LENGTH or not token.isascii():
-            raise InvalidToken
-        verified = self._verify_cached(token, self.clock.seconds())
+        verified = self.verified_tokens.verify(token, now=self.clock.seconds())
         revocations = self.revocations
         if revocations.view.refuses(verified):
             raise InvalidToken
         if not revocations.fresh:
             await revocations.ask_the_store(verified)
         return verified.principal
-
-    def _verify_cached(self, token: str, now: float) -> VerifiedToken:
-        # Only the digest is kept: a dump of this process's memory should not be a list of credentials.
-        digest = hashlib.sha256(token.encode("ascii")).digest()
-        known = self._verified.get(digest)
-        if known is not None:
-            if now < known.expires_at and self.keys.find(known.kid) is not None:
-                return known
-            del self._verified[digest]
-        verified = self.access_tokens.verify(token, now=now)
-        if len(self._verified) >= _CACHED_TOKENS:
-            del self._verified[next(iter(self._verified))]
-        self._verified[digest] = verified
-        return verified

@@ -17,6 +17,8 @@ class AuthSettings:
         product_names: names of the host, which nobody may have as a password.
         registration_open: whether anybody may register. The first user of an empty install always may.
         access_lifetime: of an access token; up to 5 % less, so that many do not expire in one instant.
+        key_rotation: the signing key is replaced when it is this old, if it lies in a file; None for never.
+        accept_eddsa: whether tokens may call the algorithm of an Ed25519 key `EdDSA`, as older libraries do.
         refresh_idle_lifetime: a login not used for this long ends.
         refresh_lifetime: a login ends after this long, however much it is used.
         refresh_grace, refresh_grace_uses: how long and how often a token that was just rotated still yields its
@@ -39,6 +41,8 @@ class AuthSettings:
     product_names: tuple[str, ...] = ()
     registration_open: bool = True
     access_lifetime: timedelta = timedelta(minutes=5)
+    key_rotation: timedelta | None = timedelta(days=90)
+    accept_eddsa: bool = False
     refresh_idle_lifetime: timedelta = timedelta(days=14)
     refresh_lifetime: timedelta = timedelta(days=90)
     refresh_grace: timedelta = timedelta(seconds=10)
@@ -61,6 +65,7 @@ class AuthSettings:
             ("issuer", bool(self.issuer.strip()), "must not be empty"),
             ("audience", bool(self.audience.strip()), "must not be empty"),
             ("access_lifetime", timedelta(seconds=10) <= self.access_lifetime <= timedelta(hours=1), "is 10 s to 1 h"),
+            ("key_rotation", self.key_rotation is None or self.key_rotation >= timedelta(days=1), "is 1 day or more"),
             ("refresh_idle_lifetime", self.refresh_idle_lifetime > self.access_lifetime, "exceeds access_lifetime"),
             ("refresh_lifetime", self.refresh_lifetime >= self.refresh_idle_lifetime, "is at least the idle one"),
             ("refresh_grace", timedelta(0) <= self.refresh_grace <= timedelta(seconds=10), "is at most 10 s"),

@@ -94,7 +94,7 @@ async def test_refusals_are_problems(client_on: httpx.AsyncClient) -> None:
 async def test_the_public_keys_verify_what_was_signed(client_on: httpx.AsyncClient, auth_on: Auth) -> None:
     (key,) = (await client_on.get("/.well-known/jwks.json")).json()["keys"]
     assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("OKP", "Ed25519", "Ed25519", "sig")
-    assert key["kid"] == auth_on.keys.signing_kid
+    assert key["kid"] == auth_on.keys.ring.newest.kid
     assert "d" not in key
 
 

@@ -150,36 +150,3 @@ async def test_entries_leave_when_the_tokens_they_refuse_have_expired(auth: Auth
     assert len(auth.revocations.view) == 0
     with pytest.raises(InvalidToken):
         await auth.verify(user.access_token)
-
-
-async def test_the_cache_does_not_outlive_expiry(auth: Auth, clock: FrozenClock) -> None:
-    user = await signed_in(auth)
-    await auth.verify(user.access_token)
-    clock.advance(auth.settings.access_lifetime)
-    with pytest.raises(InvalidToken):
-        await auth.verify(user.access_token)
-    assert not auth._verified
-
-
-async def test_the_cache_does_not_outlive_the_key(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
-    user = await signed_in(auth)
-    await auth.verify(user.access_token)
-    monkeypatch.setattr(auth.keys, "_keys", {})
-    with pytest.raises(InvalidToken):
-        await auth.verify(user.access_token)
-
-
-async def test_the_cache_is_bounded_and_holds_no_token(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authkeep.auth._CACHED_TOKENS", 3)
-    users = [await signed_in(auth, f"user{n}@example.com") for n in range(5)]
-    for user in users:
-        await auth.verify(user.access_token)
-    assert len(auth._verified) == 3
-    assert all(user.access_token.encode() not in auth._verified for user in users)
-
-
-async def test_a_cached_token_costs_no_signature(auth: Auth, monkeypatch: pytest.MonkeyPatch) -> None:
-    user = await signed_in(auth)
-    principal = await auth.verify(user.access_token)
-    monkeypatch.setattr(auth.access_tokens, "verify", None)
-    assert await auth.verify(user.access_token) is principal

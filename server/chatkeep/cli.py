@@ -1,15 +1,18 @@
-"""The command line: `chatkeep serve`, `chatkeep config show`, `chatkeep migrate`."""
+"""The command line: `chatkeep serve`, `chatkeep config show`, `chatkeep migrate`, `chatkeep keys`."""
 
 import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from chatkeep import identity
 from chatkeep.app import ServerUnusable, prepare
 from chatkeep.ops import logs
 from chatkeep.serve import serve
@@ -85,6 +88,60 @@ def migrate_command(config_file: Path | None, **given: Any) -> None:
     except ServerUnusable as error:
         raise click.ClickException(str(error)) from None
     click.echo("The database has the newest schema.")
+
+
+@main.group("keys")
+def keys_group() -> None:
+    """Look at the keys that sign access tokens, and replace them."""
+
+
+@keys_group.command("list")
+@_common_options
+def list_keys(config_file: Path | None, **given: Any) -> None:
+    """Print each key, and what it does until when. Nothing secret is shown."""
+    keys = _keys(given, config_file)
+    now = time.time()
+    for key in keys.ring.live(now):
+        if key.signs_from > now:
+            does = f"published; signs from {_moment(key.signs_from)}"
+        elif key is keys.signing(now):
+            does = "signs" if key is keys.ring.newest else f"signs; verifies until {_moment(key.verifies_until)}"
+        else:
+            does = f"verifies until {_moment(key.verifies_until)}"
+        click.echo(f"{key.kid:<43}  {key.algorithm:<7}  {does}")
+
+
+@keys_group.command("rotate")
+@click.option("--at-once", is_flag=True, help="For a key that has leaked: every access token ends now, logins do not.")
+@_common_options
+def rotate_keys(config_file: Path | None, *, at_once: bool, **given: Any) -> None:
+    """Begin to use a new key. Servers that run take notice within seconds, and nobody is signed out."""
+    keys = _keys(given, config_file)
+    now = time.time()
+    try:
+        if at_once:
+            keys.replace(now)
+        else:
+            keys.rotate(now)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"Nothing was changed: {error}") from None
+    old, new = keys.ring.keys[0], keys.ring.newest
+    if at_once:
+        click.echo(f"{new.kid} signs from now on. Every access token has ended; clients get new ones by refreshing.")
+        return
+    click.echo(f"{new.kid} is published now, and signs from {_moment(new.signs_from)}.")
+    click.echo(f"{old.kid} signs until then, verifies until {_moment(old.verifies_until)}, and then drops out.")
+
+
+def _keys(given: dict[str, Any], config_file: Path | None) -> identity.SigningKeys:
+    try:
+        return identity.signing_keys(_load(given, config_file).settings, create=False)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _load(given: dict[str, Any], config_file: Path | None) -> LoadedSettings:

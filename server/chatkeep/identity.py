@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, NewType
 from urllib.parse import urlsplit
@@ -41,6 +42,7 @@ __all__ = [
     "ChatOwner",
     "Counters",
     "OwnerId",
+    "SigningKeys",
     "auth_metadata",
     "create_admin",
     "identity_of",
@@ -52,6 +54,7 @@ __all__ = [
     "reachable_by_others",
     "refuse_undeclared",
     "setup_code_to_show",
+    "signing_keys",
     "throttled",
 ]
 
@@ -88,12 +91,13 @@ def make_auth(
     Raises:
         ValueError: the keys cannot be read or made; the message names the setting.
     """
-    keys = _signing_keys(settings)
+    keys = signing_keys(settings)
     return Auth(
         AuthSettings(
             issuer=settings.public_url or "chatkeep",
             audience="chatkeep",
             product_names=("chatkeep",),
+            key_rotation=timedelta(days=settings.key_rotation_days) if settings.key_rotation_days else None,
             registration_open=settings.registration == "open",
             secure_cookies=(settings.public_url or "").startswith("https://"),
             trusted_origins=_origins(settings),
@@ -150,11 +154,18 @@ def _setup_code(keys: SigningKeys) -> str:
     return "-".join(text[n : n + 4] for n in range(0, 16, 4))
 
 
-def _signing_keys(settings: Settings) -> SigningKeys:
-    path = settings.effective_secret_key_file
+def signing_keys(settings: Settings, *, create: bool = True) -> SigningKeys:
+    """The keys of the file that the settings name, which is made if it may be and is not there.
+
+    Raises:
+        ValueError: they cannot be read or made; the message names the setting.
+    """
+    path, algorithm = settings.effective_secret_key_file, settings.signing_algorithm
     try:
+        if not create:
+            return SigningKeys.load(path, algorithm=algorithm)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return SigningKeys.load_or_create(path)
+        return SigningKeys.load_or_create(path, algorithm=algorithm)
     except OSError as error:
         raise ValueError(f"CHATKEEP_SECRET_KEY_FILE: cannot use {path} ({error.strerror})") from None
     except ValueError as error:

@@ -50,6 +50,17 @@ class Settings(BaseModel):
         description="File with the signing keys, created at first start with mode 0600. "
         "Empty: signing-keys.json in the data directory.",
     )
+    signing_algorithm: Literal["Ed25519", "HS256"] = Field(
+        "Ed25519",
+        description="How access tokens are signed. Ed25519: others can verify them with the public keys. HS256: one "
+        "secret, for a single node. A change takes effect ten minutes after the start, and signs nobody out.",
+    )
+    key_rotation_days: int = Field(
+        90,
+        ge=0,
+        le=3650,
+        description="Age in days at which the signing key is replaced, which nobody notices. 0: never by itself.",
+    )
     llm_base_url: str | None = Field(
         None,
         description="OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1. Empty: the small built-in model. "

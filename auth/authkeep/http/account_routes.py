@@ -65,4 +65,4 @@ async def jwks(auth: CurrentAuth, response: Response) -> dict[str, list[dict[str
     """The public keys that verify access tokens (RFC 7517)."""
     # Short enough for a new key to be known before it signs (a rotation publishes first).
     response.headers["Cache-Control"] = "public, max-age=300"
-    return auth.keys.jwks()
+    return auth.keys.jwks(auth.clock.seconds())
