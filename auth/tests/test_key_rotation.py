@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from authkeep import Auth, AuthSettings, InvalidToken, SigningKeys
+from authkeep.device import Device
 from authkeep.key_ring import OVERLAP, PUBLISH_AHEAD, KeyRing, RotationUnderWay
-from authkeep.logins import Device
 from authkeep.testing import FrozenClock, MemoryStore, signed_in
 
 EVERY = timedelta(days=90)
