@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from starlette.requests import HTTPConnection
 
-from chatkeep_ui.api_client import API_TIMEOUT
-from chatkeep_ui.problem import ApiRefused, Unreachable, raise_for_problem
+from chatkeep_ui.api_requests import ApiRequests, Caller
+from chatkeep_ui.problem import Unreachable
 
-FORWARDING_KEY_HEADER = "X-Chatkeep-Forwarding-Key"
 # Twice this is less than the API's grace of ten seconds for a refresh token that has been rotated.
 REFRESH_TIMEOUT = httpx.Timeout(4.0)
 
@@ -36,35 +34,18 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """The browser on whose behalf the page asks, as a proxy would describe it."""
+class SecondFactorNeeded:
+    """The password was right, and the account has more locks. `factors`: totp, recovery_code, passkey."""
 
-    forwarded_for: str
-    scheme: str
-    user_agent: str
-
-    @classmethod
-    def of(cls, connection: HTTPConnection, *, secure: bool) -> "Caller":
-        """Append the peer to the chain of addresses, as any proxy does; the API decides which links it trusts.
-
-        All lines count, in order (RFC 9110, section 5.3): a proxy may add its own line behind a client's forged one.
-        """
-        peer = connection.client.host if connection.client else ""
-        chain = [part for part in (*connection.headers.getlist("x-forwarded-for"), peer) if part]
-        user_agent = connection.headers.get("user-agent", "")
-        return cls(_printable(", ".join(chain)), "https" if secure else "http", _printable(user_agent))
-
-    def headers(self) -> dict[str, str]:
-        """For the request to the API."""
-        headers = {"X-Forwarded-Proto": self.scheme, "User-Agent": self.user_agent}
-        return headers | {"X-Forwarded-For": self.forwarded_for} if self.forwarded_for else headers
+    mfa_token: str = field(repr=False)
+    factors: tuple[str, ...]
 
 
 class AuthClient:
-    """`http` has the API's address as its base URL and sends the forwarding key."""
+    """Signing in, staying signed in, signing out."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    def __init__(self, requests: ApiRequests) -> None:
+        self._send = requests.send
 
     async def registration(self, caller: Caller) -> Registration:
         """Ask whether and how people may register.
@@ -89,7 +70,7 @@ class AuthClient:
         response = await self._send("POST", "/auth/register", caller, json=dict(fields))
         return response.status_code == httpx.codes.CREATED
 
-    async def login(self, caller: Caller, email: str, password: str) -> Granted:
+    async def login(self, caller: Caller, email: str, password: str) -> Granted | SecondFactorNeeded:
         """Sign in; the refresh token comes as a cookie for the browser.
 
         Raises:
@@ -97,7 +78,62 @@ class AuthClient:
             TooMany, ApiRefused, Unreachable: as in `problem.py`.
         """
         credentials = {"email": email, "password": password}
-        return _granted(await self._send("POST", "/auth/login?transport=cookie", caller, json=credentials))
+        return _outcome(await self._send("POST", "/auth/login?transport=cookie", caller, json=credentials))
+
+    async def second_factor(self, caller: Caller, answer: Mapping[str, Any]) -> Granted:
+        """The second step of a sign-in: `answer` is the body of POST /auth/login/mfa.
+
+        Raises:
+            SignInEnded: the code is wrong, or the first step was too long ago.
+            TooMany, InvalidFields, ApiRefused, Unreachable: as in `problem.py`.
+        """
+        return _granted(await self._send("POST", "/auth/login/mfa?transport=cookie", caller, json=answer))
+
+    async def second_factor_passkey_options(self, caller: Caller, mfa_token: str) -> dict[str, Any]:
+        """What a browser needs to ask for a passkey as the second factor (WebAuthn, section 5.5).
+
+        Raises:
+            SignInEnded, TooMany, ApiRefused, Unreachable: as in `problem.py`.
+        """
+        path = "/auth/login/mfa/passkey-options"
+        options: dict[str, Any] = (await self._send("POST", path, caller, json={"mfa_token": mfa_token})).json()
+        return options
+
+    async def passkey_options(self, caller: Caller) -> dict[str, Any]:
+        """`ticket`, and the `options` with which a browser asks for a passkey to sign in with.
+
+        Raises:
+            TooMany, ApiRefused, Unreachable: as in `problem.py`.
+        """
+        options: dict[str, Any] = (await self._send("POST", "/auth/login/passkey/options", caller)).json()
+        return options
+
+    async def passkey_login(self, caller: Caller, ticket: str, credential: Mapping[str, Any]) -> Granted:
+        """Sign in with a passkey.
+
+        Raises:
+            SignInEnded: it is not one of an account here, or it came too late.
+            TooMany, InvalidFields, ApiRefused, Unreachable: as in `problem.py`.
+        """
+        answer = {"ticket": ticket, "credential": credential}
+        return _granted(await self._send("POST", "/auth/login/passkey?transport=cookie", caller, json=answer))
+
+    async def providers(self, caller: Caller) -> list[dict[str, str]]:
+        """Where else one can sign in from: `id` and `name` of each.
+
+        Raises:
+            ApiRefused, Unreachable: as in `problem.py`.
+        """
+        items: list[dict[str, str]] = (await self._send("GET", "/auth/oidc", caller)).json()["items"]
+        return items
+
+    async def tell(self, caller: Caller, path: str, fields: Mapping[str, str]) -> None:
+        """POST to one of the routes that answer nothing: forgotten password, mailed links.
+
+        Raises:
+            InvalidFields, TooMany, ApiRefused, Unreachable: as in `problem.py`.
+        """
+        await self._send("POST", path, caller, json=dict(fields))
 
     async def refresh(self, caller: Caller, cookie: str) -> Granted:
         """Rotate the refresh token in `cookie`, a `name=value` pair.
@@ -126,43 +162,15 @@ class AuthClient:
         path = "/auth/refresh?transport=cookie"
         return _granted(await self._send("POST", path, caller, cookie=cookie, timeout=REFRESH_TIMEOUT))
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        caller: Caller,
-        *,
-        json: Mapping[str, Any] | None = None,
-        cookie: str | None = None,
-        bearer: str | None = None,
-        timeout: httpx.Timeout = API_TIMEOUT,  # noqa: ASYNC109  # of each step: connecting, sending, reading
-    ) -> httpx.Response:
-        headers = caller.headers()
-        if cookie is not None:
-            # Our own page sends it; who may make our page do so was checked before (`same_origin.py`).
-            headers |= {"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
-        if bearer is not None:
-            headers["Authorization"] = f"Bearer {bearer}"
-        try:
-            response = await self._http.request(method, path, json=json, headers=headers, timeout=timeout)
-        except httpx.HTTPError as error:
-            raise Unreachable from error
-        raise_for_problem(response)
-        return response
+
+def _outcome(response: httpx.Response) -> Granted | SecondFactorNeeded:
+    body = response.json()
+    if body.get("mfa_required"):
+        return SecondFactorNeeded(body["mfa_token"], tuple(body["factors"]))
+    return _granted(response)
 
 
 def _granted(response: httpx.Response) -> Granted:
     body = response.json()
-    if "access_token" not in body:
-        raise ApiRefused(
-            response.status_code,
-            "second_factor_required",
-            "This account needs a second step to sign in, which this page does not offer yet.",
-        )
     user_id = str(body["user"]["id"])
     return Granted(body["access_token"], float(body["expires_in"]), user_id, response.headers.get_list("set-cookie"))
-
-
-def _printable(header: str) -> str:
-    """`header` without what httpx refuses to send on: controls, what is not ASCII, and spaces around the rest."""
-    return "".join(character for character in header if " " <= character <= "~").strip()

@@ -103,7 +103,9 @@ def _show_account(account: Account) -> None:
     role = '<span class="ck-role">admin</span>' if account.role == "admin" else ""
     who = f'<strong>{name}</strong>{role}<br><span class="ck-mail" title="{email}">{email}</span>'
     leave = '<form method="post" action="/sign-out"><button type="submit">Sign out</button></form>'
-    st.html(f'<div class="ck-account"><div>{who}</div>{leave}</div>')
+    # A link that opens here and now: Streamlit gives its own a target, which would be another tab.
+    own = f'<a href="/account" target="_self" title="Your account">{who}</a>'
+    st.html(f'<div class="ck-account">{own}{leave}</div>')
 
 
 def _zone() -> ZoneInfo:

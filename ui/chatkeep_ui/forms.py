@@ -8,12 +8,14 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from chatkeep_ui import cookies
-from chatkeep_ui.auth_client import AuthClient, Caller, Granted
+from chatkeep_ui.api_requests import Caller
+from chatkeep_ui.auth_client import AuthClient, Granted
 from chatkeep_ui.chat_ids import find_chat_id
 from chatkeep_ui.login_end import LoginEnd
 from chatkeep_ui.problem import ApiError, ApiRefused, InvalidFields, SignInEnded, TooMany
@@ -58,6 +60,11 @@ class Refusal:
                 return cls(str(error), status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
+def moment(at: str) -> Markup:
+    """A time of the API's (RFC 3339), which static/forms.js then shows in the reader's own zone."""
+    return Markup('<time datetime="{}">{} {} UTC</time>').format(at, at[:10], at[11:16])
+
+
 def chat_in(text: object) -> str:
     """A chat's id to come back to after the sign-in; empty where there is none."""
     return find_chat_id(text) or ""
@@ -79,6 +86,7 @@ class Forms:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters["moment"] = moment
 
     def caller(self, request: Request) -> Caller:
         """The browser, as the API gets to know it."""
@@ -109,14 +117,14 @@ class Forms:
         except ValueError:
             raise HTTPException(HTTPStatus.BAD_REQUEST) from None
 
-    async def let_in(self, request: Request, granted: Granted, chat: str) -> Response:
-        """On to the chats with fresh cookies. A login and a page cookie from before the sign-in are never kept."""
+    async def let_in(self, request: Request, granted: Granted, to: str) -> Response:
+        """On to `to`, an address of ours. A login and a page cookie from before the sign-in are never kept."""
         try:
             await self.end_login(request)
         except ApiError as error:
             log.warning("the login before this one could not be ended at the API: %s", type(error).__name__)
         key = self._vault.open(self._renewal.sign_in(granted, self.caller(request)))
-        response = RedirectResponse(f"/?chat={chat}" if chat else "/", status_code=303)
+        response = RedirectResponse(to, status_code=303)
         cookies.relay(response, granted.set_cookies)
         cookies.set_page_cookie(response, key, secure=self.origins.is_https(request))
         return response

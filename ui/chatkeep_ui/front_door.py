@@ -3,7 +3,9 @@
 Whatever is not listed is a 404 problem, because Streamlit alone would answer any path with its index and a 200.
 """
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,11 +21,8 @@ from chatkeep_ui.forms import Forms, Refusal, chat_in
 from chatkeep_ui.index_page import assets_directory, font_file, index_html
 from chatkeep_ui.open_streams import OpenStreams
 from chatkeep_ui.problem import ApiError, SignInEnded, TooMany
-from chatkeep_ui.registration import RegistrationPage
 from chatkeep_ui.renewal import Renewal
 from chatkeep_ui.security_headers import PAGE_POLICY, SecurityHeaders
-from chatkeep_ui.sign_in import SignInPage
-from chatkeep_ui.sign_out import SignOutPage
 from chatkeep_ui.vault import Vault
 
 # As Streamlit answers it, for a page that no other page embeds.
@@ -115,18 +114,23 @@ class FrontDoor:
         return response
 
 
+class FormPage(Protocol):
+    """A page that is one form."""
+
+    async def show(self, request: Request) -> Response: ...
+
+    async def submit(self, request: Request) -> Response: ...
+
+
 def front_door(
-    door: FrontDoor, streamlit: ASGIApp, sign_in: SignInPage, registration: RegistrationPage, sign_out: SignOutPage
+    door: FrontDoor, streamlit: ASGIApp, form_pages: Mapping[str, FormPage], account_pages: Sequence[Route]
 ) -> ASGIApp:
     """All routes of the page."""
     routes = [
         Route("/", door.page, methods=["GET"]),
-        Route("/sign-in", sign_in.show, methods=["GET"]),
-        Route("/sign-in", sign_in.submit, methods=["POST"]),
-        Route("/register", registration.show, methods=["GET"]),
-        Route("/register", registration.submit, methods=["POST"]),
-        Route("/sign-out", sign_out.show, methods=["GET"]),
-        Route("/sign-out", sign_out.submit, methods=["POST"]),
+        *(Route(path, page.show, methods=["GET"]) for path, page in form_pages.items()),
+        *(Route(path, page.submit, methods=["POST"]) for path, page in form_pages.items()),
+        *account_pages,
         Route("/session/renew", door.renew, methods=["POST"]),
         Route("/assets/source-sans.woff2", lambda _: FileResponse(font_file()), methods=["GET"]),
         Mount("/assets", StaticFiles(directory=assets_directory())),

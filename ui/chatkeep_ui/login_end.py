@@ -5,7 +5,8 @@ import contextlib
 from starlette.requests import Request
 
 from chatkeep_ui import cookies
-from chatkeep_ui.auth_client import AuthClient, Caller
+from chatkeep_ui.api_requests import Caller
+from chatkeep_ui.auth_client import AuthClient
 from chatkeep_ui.open_streams import OpenStreams
 from chatkeep_ui.problem import SignInEnded
 from chatkeep_ui.renewal import Renewal

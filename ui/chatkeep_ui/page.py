@@ -16,16 +16,25 @@ from streamlit.starlette import App
 
 # `chats` is what the script runs: loaded here, before there are threads that could load it at the same moment.
 from chatkeep_ui import chats, open_page
+from chatkeep_ui.account import ACCOUNT_PAGES
+from chatkeep_ui.account.area import AccountArea
+from chatkeep_ui.account.confirmation import Confirmation
 from chatkeep_ui.api_client import API_LIMITS, API_TIMEOUT, ApiConnection
-from chatkeep_ui.auth_client import FORWARDING_KEY_HEADER, AuthClient
+from chatkeep_ui.api_requests import FORWARDING_KEY_HEADER, ApiRequests
+from chatkeep_ui.auth_client import AuthClient
+from chatkeep_ui.email_verification import EmailVerificationPage
 from chatkeep_ui.forms import Forms
-from chatkeep_ui.front_door import FrontDoor, front_door
+from chatkeep_ui.front_door import FormPage, FrontDoor, front_door
 from chatkeep_ui.login_end import LoginEnd
+from chatkeep_ui.manage import MANAGE_PAGES
 from chatkeep_ui.open_page import OpenPage
 from chatkeep_ui.open_streams import OpenStreams
+from chatkeep_ui.passkey_sign_in import PasskeySignInPage
+from chatkeep_ui.password_reset import ForgotPasswordPage, ResetPasswordPage
 from chatkeep_ui.registration import RegistrationPage
 from chatkeep_ui.renewal import Renewal
 from chatkeep_ui.same_origin import Origins
+from chatkeep_ui.second_factor import SecondFactorPage
 from chatkeep_ui.sign_in import SignInPage
 from chatkeep_ui.sign_out import SignOutPage
 from chatkeep_ui.streamlit_config import configure
@@ -70,23 +79,32 @@ class Page:
         ) as http:
             with ApiConnection(self._api_url, self._api_headers) as api, open_page.opened(OpenPage(vault, api)):
                 async with streamlit_running(streamlit):
-                    self._running = self._composed(streamlit, AuthClient(http), vault)
+                    self._running = self._composed(streamlit, ApiRequests(http), vault)
                     try:
                         yield
                     finally:
                         self._running = None
 
-    def _composed(self, streamlit: ASGIApp, auth: AuthClient, vault: Vault) -> ASGIApp:
+    def _composed(self, streamlit: ASGIApp, requests: ApiRequests, vault: Vault) -> ASGIApp:
+        auth = AuthClient(requests)
         renewal = Renewal(auth, vault)
         streams = OpenStreams()
         forms = Forms(auth, renewal, vault, LoginEnd(auth, renewal, vault, streams), self._origins)
-        return front_door(
-            FrontDoor(streamlit, forms, renewal, vault, streams),
-            streamlit,
-            SignInPage(forms),
-            RegistrationPage(forms),
-            SignOutPage(forms),
-        )
+        second_factor = SecondFactorPage(forms)
+        form_pages: dict[str, FormPage] = {
+            "/sign-in": SignInPage(forms, second_factor),
+            "/sign-in/second-factor": second_factor,
+            "/sign-in/passkey": PasskeySignInPage(forms),
+            "/register": RegistrationPage(forms),
+            "/forgot-password": ForgotPasswordPage(forms),
+            "/reset-password": ResetPasswordPage(forms),
+            "/verify-email": EmailVerificationPage(forms),
+            "/sign-out": SignOutPage(forms),
+        }
+        area = AccountArea(forms, renewal, vault, requests)
+        account_pages = area.routes([*ACCOUNT_PAGES, Confirmation(vault).page, *MANAGE_PAGES])
+        door = FrontDoor(streamlit, forms, renewal, vault, streams)
+        return front_door(door, streamlit, form_pages, account_pages)
 
 
 def create_page(api_url: str, forwarding_key: str, public_url: str | None) -> Page:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from chatkeep_ui.auth_client import Registration
+from chatkeep_ui.auth_client import Registration, SecondFactorNeeded
 from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal
 from chatkeep_ui.problem import ApiError
 
@@ -47,9 +47,12 @@ class RegistrationPage:
         fields = {name: typed[name].strip() for name in _KEPT if typed.get(name, "").strip()}
         created = await self._forms.auth.register(caller, fields | {"password": typed["password"]})
         if not created:
-            return self._forms.show("check_mail.html", email=fields["email"])
+            return self._forms.show("check_mail.html", email=fields["email"], what="register")
         granted = await self._forms.auth.login(caller, fields["email"], typed["password"])
-        return await self._forms.let_in(request, granted, "")
+        if isinstance(granted, SecondFactorNeeded):
+            # Nobody who has just registered has one: this is somebody else's account, and their password.
+            return RedirectResponse("/sign-in", status_code=303)
+        return await self._forms.let_in(request, granted, "/")
 
     async def _registration(self, request: Request) -> tuple[Registration, Refusal | None]:
         try:

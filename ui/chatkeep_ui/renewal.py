@@ -12,7 +12,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from chatkeep_ui import cookies
-from chatkeep_ui.auth_client import AuthClient, Caller, Granted
+from chatkeep_ui.api_requests import Caller
+from chatkeep_ui.auth_client import AuthClient, Granted
 from chatkeep_ui.problem import SignInEnded
 from chatkeep_ui.vault import SignIn, Vault, digest
 

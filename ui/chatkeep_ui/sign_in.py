@@ -5,22 +5,39 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from chatkeep_ui.auth_client import SecondFactorNeeded
+from chatkeep_ui.destination import destination, own_page_in
 from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal, chat_in
 from chatkeep_ui.problem import ApiError
+from chatkeep_ui.second_factor import SecondFactorPage
 
 _FIELDS = ("email", "password")
 _MISSING = {"email": "Type your e-mail address.", "password": "Type your password."}
 _NOTICES = {
     "ended": "Your sign-in has ended. Sign in again and you are back where you were.",
     "signed-out": "You are signed out. See you soon.",
+    "deleted": "Your account and everything in it has been deleted.",
+    "reset": "Your password has been changed, and every device has been signed out. Sign in with the new one.",
+    "verified": "Your e-mail address is confirmed. You can sign in now.",
 }
+# What the API says of a sign-in elsewhere that failed, by its `error` (docs/api.md).
+_ELSEWHERE = {
+    "access_denied": "You did not go through with it there, so nothing was done.",
+    "account_exists": "There is an account with that e-mail address here. Sign in to it, and connect the other one "
+    "under Account, Security.",
+    "account_disabled": "This account has been disabled. Ask the administrator.",
+    "registration_closed": "This server does not take new accounts by itself. Ask its administrator for one.",
+    "expired": "That took too long. Try again.",
+}
+_ELSEWHERE_OTHERWISE = "Signing in there did not work. Try again, or sign in with your password."
 
 
 class SignInPage:
     """Asks for e-mail and password; an install that has nobody yet asks for its first user instead."""
 
-    def __init__(self, forms: Forms) -> None:
+    def __init__(self, forms: Forms, second_factor: SecondFactorPage) -> None:
         self._forms = forms
+        self._second_factor = second_factor
 
     async def show(self, request: Request) -> Response:
         """The empty form."""
@@ -29,42 +46,55 @@ class SignInPage:
         try:
             registration = await self._forms.auth.registration(self._forms.caller(request))
         except ApiError as error:
-            return self._form(request.query_params.get("chat"), {}, Refusal.of(error, ()))
+            return await self._form(request, dict(request.query_params), Refusal.of(error, ()))
         if registration.first_user:
             return RedirectResponse("/register", status_code=303)
         notice = _NOTICES.get(request.query_params.get("because", ""), "")
-        return self._form(request.query_params.get("chat"), {}, notice=notice, can_register=registration.open)
+        failed = request.query_params.get("error")
+        refusal = Refusal(_ELSEWHERE.get(failed, _ELSEWHERE_OTHERWISE), status=HTTPStatus.OK) if failed else None
+        wanted = {name: request.query_params.get(name, "") for name in ("chat", "then")}
+        return await self._form(request, wanted, refusal, notice=notice, can_register=registration.open)
 
     async def submit(self, request: Request) -> Response:
         """Sign in with what was typed."""
         typed = await self._forms.read(request)
         if not self._forms.origins.allow_form(request):
-            return self._form(typed.get("chat"), typed, Refusal(FROM_ELSEWHERE, status=HTTPStatus.FORBIDDEN))
+            return await self._form(request, typed, Refusal(FROM_ELSEWHERE, status=HTTPStatus.FORBIDDEN))
         missing = {name: text for name, text in _MISSING.items() if not typed.get(name, "").strip()}
         if missing:
-            return self._form(typed.get("chat"), typed, Refusal(errors=missing))
+            return await self._form(request, typed, Refusal(errors=missing))
         try:
             granted = await self._forms.auth.login(
                 self._forms.caller(request), typed["email"].strip(), typed["password"]
             )
         except ApiError as error:
-            return self._form(typed.get("chat"), typed, Refusal.of(error, _FIELDS))
-        return await self._forms.let_in(request, granted, chat_in(typed.get("chat")))
+            return await self._form(request, typed, Refusal.of(error, _FIELDS))
+        if isinstance(granted, SecondFactorNeeded):
+            return await self._second_factor.ask(request, granted, typed)
+        return await self._forms.let_in(request, granted, destination(typed))
 
-    def _form(
+    async def _form(
         self,
-        chat: str | None,
+        request: Request,
         typed: dict[str, str],
         refusal: Refusal | None = None,
         *,
         notice: str = "",
         can_register: bool = True,
     ) -> Response:
+        try:
+            providers = await self._forms.auth.providers(self._forms.caller(request))
+        except ApiError:
+            # One way of several to sign in: the form is there all the same.
+            providers = []
         return self._forms.show(
             "sign_in.html",
             refusal,
             email=typed.get("email", ""),
-            chat=chat_in(chat),
+            chat=chat_in(typed.get("chat")),
+            then=own_page_in(typed.get("then")),
+            to=destination(typed),
             notice=notice,
             can_register=can_register,
+            providers=providers,
         )

@@ -116,6 +116,16 @@ class Vault:
             self._keys[sign_in.user_id].move_to_end(key)
             return sign_in
 
+    def freshen(self, key: str, sign_in: SignIn, access_token: str, expires_in: float) -> None:
+        """File a newer access token of the same login, if `sign_in` still lies under `key`."""
+        with self._lock:
+            filed = self._sign_ins.get(key)
+            if filed is not None and filed.access_token == sign_in.access_token:
+                now = self.clock()
+                self._sign_ins[key] = replace(
+                    filed, access_token=access_token, renew_at=now + expires_in / 2, expires_at=now + expires_in
+                )
+
     def expire(self, key: str, access_token: str) -> None:
         """The API no longer takes `access_token`: only a renewal can help. Does nothing if there is a newer one."""
         with self._lock:

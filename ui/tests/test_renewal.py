@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from chatkeep_ui.auth_client import AuthClient, Caller
+from chatkeep_ui.api_requests import ApiRequests, Caller
+from chatkeep_ui.auth_client import AuthClient
 from ui.tests.api_stand_in import ApiStandIn, new_refresh_token
 from ui.tests.site import KEY, Browser, Site
 
@@ -172,7 +173,7 @@ async def test_a_rotation_whose_answer_is_lost_is_asked_for_again_at_once() -> N
     api.users["ada"] = {"id": "1", "email": "ada", "name": "", "role": "user"}
     api.refresh[token], api.login_of[token] = "ada", "login"
     async with httpx.AsyncClient(transport=LosesTheFirstAnswer(api), base_url="http://api") as http:
-        granted = await AuthClient(http).refresh(Caller("", "http", ""), f"authkeep_refresh={token}")
+        granted = await AuthClient(ApiRequests(http)).refresh(Caller("", "http", ""), f"authkeep_refresh={token}")
 
     assert api.refreshes == 2
     assert api.successors[token] in granted.set_cookies[0]

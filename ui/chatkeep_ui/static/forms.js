@@ -16,11 +16,41 @@ for (const button of document.querySelectorAll("[data-reveal]")) {
 for (const form of document.forms) {
   form.addEventListener("submit", () => {
     // A password is hashed slowly on purpose; a second click in the meantime would only queue another.
-    const go = form.querySelector(".go");
-    go.setAttribute("aria-disabled", "true");
-    setTimeout(() => { go.disabled = true; });
+    // A form that brings a file leaves its page as it is, and may be sent again.
+    if (!("stays" in form.dataset)) {
+      for (const go of form.querySelectorAll(".go")) {
+        go.setAttribute("aria-disabled", "true");
+        setTimeout(() => { go.disabled = true; });
+      }
+    }
     for (const input of form.querySelectorAll("input[type=text][name=password]")) input.type = "password";
   });
+}
+
+// The token of a mailed link stands behind the #, where it reaches no server. From here on it stands in the form alone.
+const token = document.querySelector("input[name=token]");
+if (token && location.hash.startsWith("#token=")) {
+  token.value = decodeURIComponent(location.hash.slice("#token=".length));
+  token.closest(".field").hidden = true;
+  history.replaceState(null, "", location.pathname);
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const source = document.getElementById(button.dataset.copy);
+  const words = button.textContent;
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    const lines = source.querySelectorAll("li");
+    await navigator.clipboard.writeText(lines.length ? [...lines].map((line) => line.textContent).join("\n") : source.textContent);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = words; }, 2000);
+  });
+}
+
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const at = new Date(time.dateTime);
+  time.title = time.textContent;
+  time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
 // Coming back by the back button must not show a dead form.

@@ -1,0 +1,8 @@
+"""The pages of one's own account: plain forms, rendered by the server."""
+
+from chatkeep_ui.account.api_keys import API_KEYS
+from chatkeep_ui.account.devices import DEVICES
+from chatkeep_ui.account.profile import DELETION, PROFILE
+from chatkeep_ui.account.security import NEW_PASSKEY, SECURITY
+
+ACCOUNT_PAGES = (PROFILE, DELETION, SECURITY, NEW_PASSKEY, DEVICES, API_KEYS)

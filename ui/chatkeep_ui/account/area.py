@@ -1,0 +1,167 @@
+"""What all pages of the account share: who may see them, how they are shown, changed and refused.
+
+A page is data: what it loads, and an action for each value of its forms' `do` button. After an action the browser is
+sent back to the page (so that a reload repeats nothing), except where something is shown once.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from chatkeep_ui import cookies
+from chatkeep_ui.account.notices import NOTICES
+from chatkeep_ui.account.visit import Visit
+from chatkeep_ui.api_requests import ApiRequests
+from chatkeep_ui.destination import own_page_in
+from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal
+from chatkeep_ui.problem import ApiError, SignInEnded
+from chatkeep_ui.renewal import Renewal
+from chatkeep_ui.vault import Vault
+
+# Less than the ten minutes that the API allows: who is let in to a form still has the time to fill it in.
+CONFIRMED_FOR_SECONDS = 420.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The page again, with something on it that is shown this once."""
+
+    values: Mapping[str, object]
+
+
+class Sparse(dict[str, object]):
+    """What a template may ask for without knowing whether it is there; everything else it asks for must be."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+Load = Callable[[Visit], Awaitable[Mapping[str, object]]]
+Action = Callable[[Visit], Awaitable[str | Shown | Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    """Attributes:
+    load: what the template shows.
+    actions: by the value of the `do` button; each returns the name of a notice, or what is shown instead.
+    fields: beside which the template shows what is wrong with them.
+    confirm: ask who it is first, unless they have said so a moment ago.
+    after: where to go when an action is done; the page itself where empty.
+    """
+
+    path: str
+    template: str
+    load: Load
+    actions: Mapping[str, Action] = field(default_factory=dict)
+    fields: tuple[str, ...] = ()
+    confirm: bool = False
+    after: str = ""
+
+
+class AccountArea:
+    """Answers for every `AccountPage`."""
+
+    def __init__(self, forms: Forms, renewal: Renewal, vault: Vault, requests: ApiRequests) -> None:
+        self._forms = forms
+        self._renewal = renewal
+        self._vault = vault
+        self._requests = requests
+
+    def routes(self, pages: Sequence[AccountPage]) -> list[Route]:
+        """One route a page, for looking and for changing."""
+        return [Route(page.path, self.endpoint(page), methods=["GET", "POST"]) for page in pages]
+
+    def endpoint(self, page: AccountPage) -> Callable[[Request], Awaitable[Response]]:
+        """What answers for `page`."""
+
+        async def answer(request: Request) -> Response:
+            typed = await self._forms.read(request) if request.method == "POST" else {}
+            try:
+                visit = await self._visit(request, typed)
+            except SignInEnded:
+                return RedirectResponse(f"/sign-in?because=ended&then={quote(here(request))}", HTTPStatus.SEE_OTHER)
+            except ApiError as error:
+                return self._forms.show("trouble.html", Refusal.of(error, ()), chat="")
+            response = await self._answer(page, visit)
+            visit.renewed.apply(response)
+            return response
+
+        return answer
+
+    async def _visit(self, request: Request, typed: Mapping[str, str]) -> Visit:
+        secure = self._forms.origins.is_https(request)
+        renewed = await self._renewal.renew(request, secure=secure)
+        key = renewed.new_page_key or cookies.page_key(request, secure=secure) or ""
+        sign_in = self._vault.find(key)
+        if sign_in is None:
+            raise SignInEnded(HTTPStatus.UNAUTHORIZED, "token_expired", "Your sign-in has to be renewed.")
+        return Visit(request, self._forms.caller(request), self._requests, key, sign_in, renewed, typed)
+
+    async def _answer(self, page: AccountPage, visit: Visit) -> Response:
+        refusal: Refusal | None = None
+        shown: Mapping[str, object] = {}
+        if page.confirm and time.time() - visit.authenticated_at > CONFIRMED_FOR_SECONDS:
+            return to_confirmation(visit)
+        if visit.request.method == "POST":
+            try:
+                done = await self._act(page, visit)
+            except SignInEnded as error:
+                return await self._not_accepted(error, visit)
+            except ApiError as error:
+                refusal = Refusal.of(error, page.fields)
+            else:
+                if isinstance(done, Response):
+                    return done
+                shown = done.values
+        return await self._show(page, visit, refusal, shown)
+
+    async def _act(self, page: AccountPage, visit: Visit) -> Shown | Response:
+        if not self._forms.origins.allow_form(visit.request):
+            return self._forms.show("trouble.html", Refusal(FROM_ELSEWHERE, status=HTTPStatus.FORBIDDEN), chat="")
+        action = page.actions.get(visit.typed.get("do", ""))
+        if action is None:
+            return Shown({})
+        done = await action(visit)
+        if isinstance(done, str):
+            path = page.after or here(visit.request)
+            return RedirectResponse(f"{path}?done={done}", HTTPStatus.SEE_OTHER)
+        return done
+
+    async def _show(
+        self, page: AccountPage, visit: Visit, refusal: Refusal | None, shown: Mapping[str, object]
+    ) -> Response:
+        try:
+            me = await visit.ask("GET", "/auth/me")
+            values = await page.load(visit)
+        except SignInEnded as error:
+            return await self._not_accepted(error, visit)
+        except ApiError as error:
+            return self._forms.show("trouble.html", Refusal.of(error, ()), chat="")
+        notice = NOTICES.get(visit.request.query_params.get("done", ""), "") if refusal is None and not shown else ""
+        frame = {"me": me, "here": here(visit.request), "notice": notice}
+        frame |= {"typed": Sparse(visit.typed), "once": Sparse(shown)}
+        return self._forms.show(page.template, refusal, **frame, **values)
+
+    async def _not_accepted(self, error: SignInEnded, visit: Visit) -> Response:
+        if error.code == "recent_sign_in_required":
+            return to_confirmation(visit)
+        # The token was good a moment ago: the login has been ended elsewhere, and the next page asks to sign in.
+        self._vault.expire(visit.key, visit.sign_in.access_token)
+        return RedirectResponse(f"/sign-in?because=ended&then={quote(here(visit.request))}", HTTPStatus.SEE_OTHER)
+
+
+def here(request: Request) -> str:
+    """The page's own path, if it is one that a sign-in may lead to."""
+    return own_page_in(request.url.path) or "/account"
+
+
+def to_confirmation(visit: Visit) -> Response:
+    """Ask who it is, and come back."""
+    return RedirectResponse(f"/account/confirm?then={quote(here(visit.request))}", HTTPStatus.SEE_OTHER)

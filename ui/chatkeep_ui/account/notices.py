@@ -1,0 +1,22 @@
+"""What a page says after something was done. The address carries the name alone, so that no link can put words here."""
+
+from typing import Final
+
+NOTICES: Final = {
+    "renamed": "Your name has been changed.",
+    "password-changed": "Your password has been changed. Every other device has been signed out.",
+    "mail-sent": "A message with a link is on its way to the new address. Until you open it, nothing changes.",
+    "device-ended": "That device has been signed out.",
+    "others-ended": "Every other device has been signed out.",
+    "totp-removed": "The authenticator app is no longer asked for.",
+    "passkey-added": "The passkey has been added.",
+    "passkey-renamed": "The passkey has a new name.",
+    "passkey-removed": "The passkey has been removed.",
+    "unlinked": "That account elsewhere can no longer sign in here.",
+    "linked": "You can now sign in with that account, too.",
+    "key-revoked": "The key has been revoked: from now on it opens nothing.",
+    "user-changed": "The change has been made.",
+    "user-revoked": "Every device of this person has been signed out.",
+    "user-deleted": "The account and everything in it has been deleted.",
+    "factors-reset": "The second factors of this person have been removed.",
+}
