@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from uuid_utils.compat import uuid7
 
+from authkeep.audit import Audit
 from authkeep.clock import Clock
+from authkeep.device import Device
 from authkeep.display_name import clean_name
 from authkeep.email_address import parse_email
 from authkeep.errors import (
@@ -26,7 +28,7 @@ from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal, Role
 from authkeep.revocation import RevocationView
 from authkeep.settings import AuthSettings
-from authkeep.store import Admission, EndReason, Store, User, UserChange
+from authkeep.store import Admission, AuditAction, AuditEvent, EndReason, Outcome, Store, User, UserChange
 
 _log = logging.getLogger("authkeep.accounts")
 _MIN_SETUP_CODE = 8
@@ -58,6 +60,8 @@ class Accounts:
         passwords: PasswordHasher,
         logins: Logins,
         revoked: RevocationView,
+        audit: Audit,
+        *,
         setup_code: str | None,
     ) -> None:
         if setup_code is not None and len(setup_code.strip()) < _MIN_SETUP_CODE:
@@ -68,6 +72,7 @@ class Accounts:
         self._passwords = passwords
         self._logins = logins
         self._revoked = revoked
+        self._audit = audit
         self._setup_code = setup_code
         self._somebody_is_here = False
 
@@ -79,7 +84,15 @@ class Accounts:
             setup_code_required=first and self._setup_code is not None,
         )
 
-    async def register(self, email: str, password: str, *, name: str = "", setup_code: str | None = None) -> User:
+    async def register(
+        self,
+        email: str,
+        password: str,
+        *,
+        name: str = "",
+        setup_code: str | None = None,
+        device: Device | None = None,
+    ) -> User:
         """Open an account. The first one of an empty install is its admin.
 
         Raises:
@@ -89,9 +102,10 @@ class Accounts:
             EmailTaken: sign in instead.
             HashingBusy: too many others are signing in.
         """
-        admission = await self._admit(setup_code)
+        admission = await self._admit(setup_code, device)
         user = await self._prepare(email, password, name, Role.USER)
-        added = await self._store.add_user(user, admission)
+        event = self._audit.event(AuditAction.USER_REGISTERED, device, actor=user.id)
+        added = await self._store.add_user(user, admission, event=event)
         self._somebody_is_here = True
         return added
 
@@ -104,8 +118,10 @@ class Accounts:
         _, key = parse_email(email)
         if await self._store.find_user_by_email(key) is not None:
             return None
+        user = await self._prepare(email, password, "", Role.ADMIN)
+        event = self._audit.event(AuditAction.USER_REGISTERED, None, subject=user.id, role=user.role.value)
         try:
-            return await self._store.add_user(await self._prepare(email, password, "", Role.ADMIN), Admission.ANYONE)
+            return await self._store.add_user(user, Admission.ANYONE, event=event)
         except EmailTaken:
             return None
 
@@ -116,7 +132,7 @@ class Accounts:
         password_hash = await self._passwords.hash(password)
         return User(str(uuid7()), shown, key, cleaned, role, password_hash, 0, False, self._clock.now())
 
-    async def _admit(self, setup_code: str | None) -> Admission:
+    async def _admit(self, setup_code: str | None, device: Device | None) -> Admission:
         if not await self._is_empty():
             if not self._settings.registration_open:
                 raise RegistrationClosed
@@ -124,6 +140,10 @@ class Accounts:
         if self._setup_code is not None:
             presented = (setup_code or "").strip().encode("utf-8", "replace")
             if not hmac.compare_digest(presented, self._setup_code.strip().encode("utf-8")):
+                refused = self._audit.event(
+                    AuditAction.USER_REGISTERED, device, outcome=Outcome.FAILURE, reason="setup_code"
+                )
+                await self._audit.record(refused)
                 raise InvalidSetupCode
         # Of several who arrive at once, one becomes the admin; where registration is closed the others go away.
         return Admission.ANYONE if self._settings.registration_open else Admission.FIRST_ONLY
@@ -144,14 +164,15 @@ class Accounts:
             raise InvalidToken
         return user
 
-    async def rename(self, principal: Principal, name: str) -> User:
+    async def rename(self, principal: Principal, name: str, device: Device | None = None) -> User:
         """Raises:
         InvalidName: too long, or not text.
         InvalidToken: the account is gone.
         """
-        return await self._change(principal.user_id, UserChange(name=clean_name(name)))
+        event = self._audit.event(AuditAction.USER_RENAMED, device, actor=principal)
+        return await self._change(principal.user_id, UserChange(name=clean_name(name)), event)
 
-    async def change_password(self, principal: Principal, current: str, new: str) -> None:
+    async def change_password(self, principal: Principal, current: str, new: str, device: Device | None = None) -> None:
         """Every other login of the caller ends; this one goes on.
 
         Raises:
@@ -166,6 +187,8 @@ class Accounts:
         except UnacceptablePassword as refusal:
             raise UnacceptablePassword(refusal.detail, field="new_password") from None
         if not await self._passwords.verify(current, user.password_hash):
+            refused = self._audit.event(AuditAction.PASSWORD_CHANGED, device, actor=principal, outcome=Outcome.FAILURE)
+            await self._audit.record(refused)
             raise WrongPassword
         change = UserChange(
             password_hash=await self._passwords.hash(new),
@@ -173,7 +196,8 @@ class Accounts:
             ending=self._logins.ending(EndReason.PASSWORD_CHANGED),
             keep_sid=principal.login_id,
         )
-        changed = await self._store.change_user(user.id, change)
+        event = self._audit.event(AuditAction.PASSWORD_CHANGED, device, actor=principal)
+        changed = await self._store.change_user(user.id, change, event=event)
         if changed is None:
             raise WrongPassword
         self._revoked.add(changed[1])
@@ -185,10 +209,13 @@ class Accounts:
             InvalidToken: there is no such user.
         """
         ending = self._logins.ending(EndReason.DISABLED) if disabled else None
-        return await self._change(user_id, UserChange(disabled=disabled, ending=ending))
+        event = self._audit.event(
+            AuditAction.USER_DISABLED if disabled else AuditAction.USER_ENABLED, None, subject=user_id
+        )
+        return await self._change(user_id, UserChange(disabled=disabled, ending=ending), event)
 
-    async def _change(self, user_id: str, change: UserChange) -> User:
-        changed = await self._store.change_user(user_id, change)
+    async def _change(self, user_id: str, change: UserChange, event: AuditEvent) -> User:
+        changed = await self._store.change_user(user_id, change, event=event)
         if changed is None:
             raise InvalidToken
         user, revocations = changed

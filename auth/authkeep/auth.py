@@ -63,9 +63,18 @@ class Auth:
         self.verified_tokens = VerifiedTokens(self.access_tokens, keys)
         revoked = self.revocations.view
         self.logins = Logins(
-            settings, store, self.clock, self.passwords, self.access_tokens, RefreshTokens(keys.derive), revoked
+            settings,
+            store,
+            self.clock,
+            self.passwords,
+            self.access_tokens,
+            RefreshTokens(keys.derive),
+            revoked,
+            self.audit,
         )
-        self.accounts = Accounts(settings, store, self.clock, self.passwords, self.logins, revoked, setup_code)
+        self.accounts = Accounts(
+            settings, store, self.clock, self.passwords, self.logins, revoked, self.audit, setup_code=setup_code
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Auth"]:

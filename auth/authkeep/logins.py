@@ -14,6 +14,7 @@ from typing_extensions import override
 from uuid_utils.compat import uuid7
 
 from authkeep.access_tokens import AccessTokens
+from authkeep.audit import Audit
 from authkeep.clock import Clock
 from authkeep.device import Device
 from authkeep.email_address import parse_email
@@ -32,7 +33,7 @@ from authkeep.principal import Principal
 from authkeep.refresh_tokens import RefreshToken, RefreshTokens, RotationRules
 from authkeep.revocation import RevocationView
 from authkeep.settings import AuthSettings
-from authkeep.store import Ending, EndReason, Login, Rotation, Store, User, UserChange
+from authkeep.store import AuditAction, Ending, EndReason, Login, Outcome, Rotation, Store, User, UserChange
 
 _log = logging.getLogger("authkeep.logins")
 # Not every database takes every text: a NUL in a path must be "not found", not an error of the driver.
@@ -71,6 +72,7 @@ class Logins:
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
         revoked: RevocationView,
+        audit: Audit,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -79,6 +81,7 @@ class Logins:
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
         self._revoked = revoked
+        self._audit = audit
         # A token minted just before its revocation lives this long; the margin is for clocks that differ.
         self._remember = settings.access_lifetime + _CLOCK_MARGIN
         self._rules = RotationRules(
@@ -101,8 +104,15 @@ class Logins:
         user = await self._find(email)
         matches = await self._passwords.verify(password, user.password_hash if user else None)
         if user is None or not matches or user.disabled:
+            await self._record_refusal(user, device, "disabled" if user and user.disabled else "password")
             raise InvalidCredentials
         return await self.open(await self._renew_hash(user, password), device)
+
+    async def _record_refusal(self, user: User | None, device: Device, reason: str) -> None:
+        # Of an address that nobody has here, not even a digest: people type their password there.
+        subject, why = (user.id, reason) if user else (None, "unknown")
+        failed = self._audit.event(AuditAction.LOGIN, device, subject=subject, outcome=Outcome.FAILURE, reason=why)
+        await self._audit.record(failed)
 
     async def _find(self, email: str) -> User | None:
         try:
@@ -151,7 +161,9 @@ class Logins:
             authenticated_at=now,
             methods=tuple(methods),
         )
-        if not await self._store.add_login(login, user):
+        event = self._audit.event(AuditAction.LOGIN, device, actor=user.id, login_id=sid, methods=" ".join(methods))
+        if not await self._store.add_login(login, user, event=event):
+            await self._record_refusal(user, device, "changed")
             raise InvalidCredentials
         return self._signed_in(user, login, token.text)
 
@@ -195,6 +207,11 @@ class Logins:
         rotation = self._rules.decide(
             login, presented, now=self._clock.now(), nonce=secrets.token_hex(16), revocation_id=str(uuid7())
         )
+        if rotation.revocation is not None:
+            reused = self._audit.event(
+                AuditAction.REFRESH_TOKEN_REUSED, device, subject=login.user_id, login_id=login.sid
+            )
+            return replace(rotation, event=reused)
         if rotation.token is None:
             return rotation
         seen = replace(rotation.login, address=device.address, user_agent=device.shown_user_agent)
@@ -210,7 +227,7 @@ class Logins:
             raise InvalidInput("The cursor is not one that this list handed out.")
         return await self._store.list_logins(principal.user_id, self._clock.now(), limit, before)
 
-    async def end(self, principal: Principal, sid: str, reason: EndReason) -> None:
+    async def end(self, principal: Principal, sid: str, reason: EndReason, device: Device | None = None) -> None:
         """End one of the caller's logins, at once.
 
         Raises:
@@ -218,14 +235,17 @@ class Logins:
         """
         if not _SID.fullmatch(sid):
             raise LoginNotFound
-        revocation = await self._store.end_login(sid, principal.user_id, self.ending(reason))
+        event = self._audit.event(AuditAction.LOGIN_ENDED, device, actor=principal, ended=sid, reason=reason.value)
+        revocation = await self._store.end_login(sid, principal.user_id, self.ending(reason), event=event)
         if revocation is None:
             raise LoginNotFound
         self._revoked.add([revocation])
 
-    async def end_all(self, principal: Principal) -> None:
+    async def end_all(self, principal: Principal, device: Device | None = None) -> None:
         """End every login of the caller, this one too."""
-        changed = await self._store.change_user(principal.user_id, UserChange(ending=self.ending(EndReason.LOGOUT_ALL)))
+        change = UserChange(ending=self.ending(EndReason.LOGOUT_ALL))
+        event = self._audit.event(AuditAction.LOGINS_ENDED, device, actor=principal)
+        changed = await self._store.change_user(principal.user_id, change, event=event)
         if changed is not None:
             self._revoked.add(changed[1])
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 
-from authkeep.http.dependencies import CurrentAuth, CurrentPrincipal, throttled
+from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal, throttled
 from authkeep.http.policies import public
 from authkeep.http.problems import MAX_BODY, ProblemRoute
 from authkeep.http.schemas import PasswordChange, ProfileChange, Registration, RegistrationOut, UserOut
@@ -19,13 +19,14 @@ well_known = APIRouter(tags=["auth"])
     status_code=201,
     dependencies=[Depends(public), Depends(throttled("register", by_address=True))],
 )
-async def register(auth: CurrentAuth, registration: Registration) -> UserOut:
+async def register(auth: CurrentAuth, device: ClientDevice, registration: Registration) -> UserOut:
     """Open an account. The first of an empty install is its admin."""
     user = await auth.accounts.register(
         registration.email,
         registration.password,
         name=registration.name or "",
         setup_code=registration.setup_code,
+        device=device,
     )
     return UserOut.of(user)
 
@@ -49,15 +50,19 @@ async def me(auth: CurrentAuth, principal: CurrentPrincipal) -> UserOut:
 
 
 @router.patch("/me", dependencies=[Depends(throttled("profile"))])
-async def rename_me(auth: CurrentAuth, principal: CurrentPrincipal, change: ProfileChange) -> UserOut:
+async def rename_me(
+    auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice, change: ProfileChange
+) -> UserOut:
     """Change one's name."""
-    return UserOut.of(await auth.accounts.rename(principal, change.name))
+    return UserOut.of(await auth.accounts.rename(principal, change.name, device))
 
 
 @router.post("/password", status_code=204, dependencies=[Depends(throttled("password"))])
-async def change_password(auth: CurrentAuth, principal: CurrentPrincipal, change: PasswordChange) -> None:
+async def change_password(
+    auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice, change: PasswordChange
+) -> None:
     """Change one's password; every other login ends."""
-    await auth.accounts.change_password(principal, change.current_password, change.new_password)
+    await auth.accounts.change_password(principal, change.current_password, change.new_password, device)
 
 
 @well_known.get("/jwks.json", dependencies=[Depends(public)])

@@ -76,18 +76,22 @@ async def refresh(
 
 
 @router.post("/logout", status_code=204)
-async def logout(request: Request, response: Response, auth: CurrentAuth, principal: CurrentPrincipal) -> None:
+async def logout(
+    request: Request, response: Response, auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice
+) -> None:
     """End this login, at once and everywhere."""
     # Two tabs may sign out at once: the second has what it wanted.
     with contextlib.suppress(LoginNotFound):
-        await auth.logins.end(principal, principal.login_id, EndReason.LOGOUT)
+        await auth.logins.end(principal, principal.login_id, EndReason.LOGOUT, device)
     clear_refresh_cookie(request, response)
 
 
 @router.post("/logout-all", status_code=204)
-async def logout_all(request: Request, response: Response, auth: CurrentAuth, principal: CurrentPrincipal) -> None:
+async def logout_all(
+    request: Request, response: Response, auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice
+) -> None:
     """End every login of the caller."""
-    await auth.logins.end_all(principal)
+    await auth.logins.end_all(principal, device)
     clear_refresh_cookie(request, response)
 
 
@@ -105,6 +109,6 @@ async def list_logins(
 
 
 @router.delete("/logins/{sid}", status_code=204, dependencies=[Depends(owner_of("sid"))])
-async def end_login(auth: CurrentAuth, principal: CurrentPrincipal, sid: str) -> None:
+async def end_login(auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice, sid: str) -> None:
     """End one of the caller's logins."""
-    await auth.logins.end(principal, sid, EndReason.ENDED_BY_USER)
+    await auth.logins.end(principal, sid, EndReason.ENDED_BY_USER, device)
