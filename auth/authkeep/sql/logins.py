@@ -54,6 +54,20 @@ class SqlLogins(OnEngine):
             await append_event(db, rotation.event)
             return rotation, user_from(user)
 
+    async def step_up_login(
+        self, sid: str, user_id: str, at: datetime, methods: Sequence[str], *, event: AuditEvent | None = None
+    ) -> tuple[Login, User] | None:
+        mine = and_(logins.c.sid == sid, logins.c.user_id == user_id, logins.c.ended_at.is_(None))
+        changing = update(logins).where(mine).values(authenticated_at=at, methods=list(methods)).returning(logins)
+        good = and_(users.c.id == user_id, users.c.disabled.is_(False))
+        async with self._engine.begin() as db:
+            row = (await db.execute(changing)).mappings().first()
+            user = (await db.execute(select(users).where(good))).mappings().first()
+            if row is None or user is None:
+                return None
+            await append_event(db, event)
+            return login_from(row), user_from(user)
+
     async def list_logins(self, user_id: str, now: datetime, limit: int, before: str | None) -> Sequence[Login]:
         live = and_(logins.c.user_id == user_id, _is_live(now))
         if before is not None:

@@ -14,9 +14,11 @@ from authkeep.store import (
     EndReason,
     Login,
     Outcome,
+    Passkey,
     Purpose,
     Revocation,
     Ticket,
+    Totp,
     User,
 )
 
@@ -102,6 +104,44 @@ def ticket_row(ticket: Ticket) -> dict[str, Any]:
         "created_at": ticket.created_at,
         "expires_at": ticket.expires_at,
         "attempts": ticket.attempts,
+    }
+
+
+def totp_from(row: RowMapping) -> Totp:
+    """The record of a row."""
+    return Totp(**row)
+
+
+def totp_row(totp: Totp) -> dict[str, Any]:
+    """The row of a record."""
+    return {
+        "user_id": totp.user_id,
+        "secret": totp.secret,
+        "confirmed_at": totp.confirmed_at,
+        "last_step": totp.last_step,
+        "created_at": totp.created_at,
+    }
+
+
+def passkey_from(row: RowMapping) -> Passkey:
+    """The record of a row."""
+    return Passkey(**{**row, "transports": tuple(row["transports"])})
+
+
+def passkey_row(passkey: Passkey) -> dict[str, Any]:
+    """The row of a record."""
+    return {
+        "id": passkey.id,
+        "user_id": passkey.user_id,
+        "credential_id": passkey.credential_id,
+        "public_key": passkey.public_key,
+        "sign_count": passkey.sign_count,
+        "transports": list(passkey.transports),
+        "aaguid": passkey.aaguid,
+        "backed_up": passkey.backed_up,
+        "name": passkey.name,
+        "created_at": passkey.created_at,
+        "last_used_at": passkey.last_used_at,
     }
 
 

@@ -7,13 +7,14 @@ event hook on the host's engine.
 """
 
 from authkeep.sql.audit import SqlAuditTrail
+from authkeep.sql.factors import SqlFactors
 from authkeep.sql.logins import SqlLogins
 from authkeep.sql.revocations import SqlRevocations
 from authkeep.sql.tickets import SqlTickets
 from authkeep.sql.users import SqlUsers
 
 
-class SqlStore(SqlUsers, SqlLogins, SqlRevocations, SqlTickets, SqlAuditTrail):
+class SqlStore(SqlUsers, SqlLogins, SqlRevocations, SqlTickets, SqlFactors, SqlAuditTrail):
     """Args:
     engine: the host's; SQLite (aiosqlite) or PostgreSQL (asyncpg). Its pool and its pragmas are the host's matter.
 

@@ -11,6 +11,7 @@ runs against all of them.
 from typing import Protocol
 
 from authkeep.store.audit import AuditAction, AuditEvent, AuditFilter, AuditTrail, Outcome
+from authkeep.store.factors import Factors, FactorsHeld, Passkey, Totp
 from authkeep.store.logins import Ancestor, Login, Logins, Rotation
 from authkeep.store.revocations import Ending, EndReason, Revocation, Revocations
 from authkeep.store.tickets import Purpose, Ticket, Tickets
@@ -25,10 +26,13 @@ __all__ = [
     "AuditTrail",
     "EndReason",
     "Ending",
+    "Factors",
+    "FactorsHeld",
     "FirstAdmin",
     "Login",
     "Logins",
     "Outcome",
+    "Passkey",
     "Purpose",
     "Revocation",
     "Revocations",
@@ -36,11 +40,12 @@ __all__ = [
     "Store",
     "Ticket",
     "Tickets",
+    "Totp",
     "User",
     "UserChange",
     "Users",
 ]
 
 
-class Store(Users, Logins, Revocations, Tickets, AuditTrail, FirstAdmin, Protocol):
+class Store(Users, Logins, Revocations, Tickets, Factors, AuditTrail, FirstAdmin, Protocol):
     """What `Auth` needs of a database."""

@@ -35,6 +35,8 @@ class AuditAction(StrEnum):
     PASSKEY_ADDED = "passkey.added"
     PASSKEY_RENAMED = "passkey.renamed"
     PASSKEY_REMOVED = "passkey.removed"
+    PASSKEY_COPIED = "passkey.copied"
+    FACTORS_RESET = "factors.reset"
     API_KEY_CREATED = "api_key.created"
     API_KEY_REVOKED = "api_key.revoked"
     IDENTITY_LINKED = "identity.linked"

@@ -89,6 +89,12 @@ class Logins(Protocol):
         """Lock the login, let `decide` judge it, write the outcome: one step. None: no such login, or user."""
         ...
 
+    async def step_up_login(
+        self, sid: str, user_id: str, at: datetime, methods: Sequence[str], *, event: AuditEvent | None = None
+    ) -> tuple[Login, User] | None:
+        """Note when and how its user proved who they are once more. None: this user has no such live login."""
+        ...
+
     async def list_logins(self, user_id: str, now: datetime, limit: int, before: str | None) -> Sequence[Login]:
         """Live logins, newest first, at most `limit`, older than the sid `before`."""
         ...

@@ -16,6 +16,8 @@ class EndReason(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason, not a password
     ROLE_CHANGED = "role_changed"
     DISABLED = "disabled"
+    FACTOR_REMOVED = "factor_removed"
+    FACTORS_RESET = "factors_reset"
     REUSED = "refresh_token_reused"
 
 

@@ -35,6 +35,18 @@ class MemoryLogins(Tables):
         self._append(rotation.event)
         return rotation, user
 
+    async def step_up_login(
+        self, sid: str, user_id: str, at: datetime, methods: Sequence[str], *, event: AuditEvent | None = None
+    ) -> tuple[Login, User] | None:
+        login, user = self.logins.get(sid), self.users.get(user_id)
+        if login is None or login.user_id != user_id or login.ended_at is not None:
+            return None
+        if user is None or user.disabled:
+            return None
+        changed = self.logins[sid] = replace(login, authenticated_at=at, methods=tuple(methods))
+        self._append(event)
+        return changed, user
+
     async def list_logins(self, user_id: str, now: datetime, limit: int, before: str | None) -> Sequence[Login]:
         mine = [login for login in self.logins.values() if login.user_id == user_id and _is_live(login, now)]
         older = [login for login in mine if before is None or login.sid < before]

@@ -3,7 +3,9 @@
 No method of its parts awaits anything half-way, which makes each one atomic.
 """
 
-from authkeep.store import AuditEvent, Login, Revocation, Ticket, User
+from datetime import datetime
+
+from authkeep.store import AuditEvent, Login, Passkey, Revocation, Ticket, Totp, User
 
 
 class Tables:
@@ -14,6 +16,9 @@ class Tables:
         self.logins: dict[str, Login] = {}
         self.revocations: list[Revocation] = []
         self.tickets: dict[str, Ticket] = {}
+        self.totp: dict[str, Totp] = {}
+        self.recovery_codes: dict[str, dict[str, datetime | None]] = {}
+        self.passkeys: dict[str, Passkey] = {}
         self.events: list[AuditEvent] = []
         self._first_admin: str | None = None
 
