@@ -5,6 +5,7 @@ No HTTP in here and no SQL: what may happen, in which order, and what it costs.
 
 import hmac
 import logging
+import re
 from dataclasses import dataclass
 
 from uuid_utils.compat import uuid7
@@ -32,6 +33,7 @@ from authkeep.store import Admission, AuditAction, AuditEvent, EndReason, Outcom
 
 _log = logging.getLogger("authkeep.accounts")
 _MIN_SETUP_CODE = 8
+_FOREIGN_ID = re.compile(r"[A-Za-z0-9._:-]{1,36}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,43 @@ class Accounts:
             return await self._store.add_user(user, Admission.ANYONE, event=event)
         except EmailTaken:
             return None
+
+    async def import_user(
+        self,
+        email: str,
+        password_hash: str | None,
+        *,
+        user_id: str | None = None,
+        name: str = "",
+        role: Role = Role.USER,
+        email_verified: bool = False,
+        disabled: bool = False,
+    ) -> User:
+        """An account of another application, with its password as it is: a bcrypt hash is renewed at the next sign-in.
+
+        Being imported first makes nobody the admin: `role` does.
+
+        Args:
+            user_id: what the host's own tables know the user by, 1 to 36 letters, digits and `-._:`; else a new one.
+
+        Raises:
+            ValueError: the hash cannot be verified here, or the id cannot be used; the message says why.
+            InvalidEmail, InvalidName: as at registration.
+            EmailTaken: there is an account with this address or this id.
+        """
+        if password_hash is not None:
+            self._passwords.expect(password_hash)
+        if user_id is not None and not _FOREIGN_ID.fullmatch(user_id):
+            raise ValueError(f"user_id is 1 to 36 letters, digits and -._:, but it is {user_id!r}")
+        shown, key = parse_email(email)
+        now = self._clock.now()
+        user = User(
+            user_id or str(uuid7()), shown, key, clean_name(name), role, password_hash, 0, disabled, now,
+            now if email_verified else None,
+        )  # fmt: skip
+        added = await self._store.add_user(user, Admission.IMPORTED)
+        self._somebody_is_here = True
+        return added
 
     async def _prepare(self, email: str, password: str, name: str, role: Role) -> User:
         shown, key = parse_email(email)

@@ -78,7 +78,14 @@ class Auth:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Auth"]:
-        """Enter in the host's lifespan: starts the password pool, keeps keys and revocations fresh."""
+        """Enter in the host's lifespan: starts the password pool, keeps keys and revocations fresh.
+
+        Raises:
+            ValueError: there are bcrypt hashes, and nothing installed that verifies them.
+        """
+        bcrypt_hash = await self.store.find_costliest_bcrypt()
+        if bcrypt_hash is not None:
+            self.passwords.expect(bcrypt_hash)
         rotate_every = self.settings.key_rotation
         async with (
             self.passwords.running(),

@@ -3,18 +3,23 @@
 One hash takes 19 MiB and tens of milliseconds of a core (OWASP: m=19456, t=2, p=1). On the event loop it would
 stop every stream; on the default thread pool a flood of logins takes every core and a gigabyte. Here a flood
 waits in a short line, and past its end is told to come back.
+
+Hashes that an older application made with bcrypt are verified too. They are slower, which would tell who has one; so
+as long as there is any, every verification costs one Argon2 hash and one bcrypt hash, whoever is asked for.
 """
 
 import asyncio
 import contextlib
+import logging
 import math
 import os
+import re
 import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -23,7 +28,13 @@ from argon2.low_level import Type
 from authkeep.errors import HashingBusy, UnacceptablePassword
 from authkeep.password_policy import normalize_password
 
+if TYPE_CHECKING:
+    from authkeep.bcrypt_hashes import BcryptHashes
+
+_log = logging.getLogger("authkeep.passwords")
 _NICENESS = 10
+# A hash at cost 15 takes seconds; one at 31 would take a day, of everybody who signs in.
+_BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-5])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}", re.ASCII)
 T = TypeVar("T")
 
 
@@ -45,6 +56,7 @@ class PasswordHasher:
         self._pending = 0
         self._seconds_per_hash = 0.05
         self._decoy = ""
+        self._bcrypt: BcryptHashes | None = None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -78,12 +90,49 @@ class PasswordHasher:
             text = _bytes_of(password)
         except UnacceptablePassword:
             # Nobody's password; refused at the price of any other, and without normalising it.
-            text, password_hash = b"", None
-        matches = await self._run(lambda: self._matches(password_hash or self._decoy, text))
-        return matches and password_hash is not None
+            password, text, password_hash = "", b"", None
+        return await self._run(lambda: self._matches_either(password_hash, password, text))
 
     def needs_rehash(self, password_hash: str) -> bool:
-        return self._argon2.check_needs_rehash(password_hash)
+        return bool(_BCRYPT.fullmatch(password_hash)) or self._argon2.check_needs_rehash(password_hash)
+
+    def expect(self, password_hash: str) -> None:
+        """Be prepared for a hash that another application made. Nothing to do for our own.
+
+        Raises:
+            ValueError: it cannot be verified; the message says why.
+        """
+        if password_hash.startswith("$argon2"):
+            return
+        if not _BCRYPT.fullmatch(password_hash):
+            raise ValueError("only Argon2 and bcrypt ($2a$, $2b$, $2y$, cost 4 to 15) hashes can be verified")
+        if self._bcrypt is None:
+            try:
+                from authkeep.bcrypt_hashes import BcryptHashes  # noqa: PLC0415 - an optional extra
+            except ImportError:
+                raise ValueError("there are bcrypt hashes: install authkeep[bcrypt] to verify them") from None
+            self._bcrypt = BcryptHashes()
+        self._bcrypt.expect(password_hash)
+
+    def _matches_either(self, password_hash: str | None, typed: str, text: bytes) -> bool:
+        legacy = password_hash is not None and self._is_known_bcrypt(password_hash)
+        fits = self._matches(self._decoy if password_hash is None or legacy else password_hash, text)
+        if self._bcrypt is not None:
+            # As it was typed: the application that made the hash did not normalise.
+            fits_bcrypt = self._bcrypt.matches(_raw(typed), password_hash if legacy else None)
+            fits = fits_bcrypt if legacy else fits
+        return fits and password_hash is not None
+
+    def _is_known_bcrypt(self, password_hash: str) -> bool:
+        if not _BCRYPT.fullmatch(password_hash):
+            return False
+        try:
+            # Another process may have imported it since this one started.
+            self.expect(password_hash)
+        except ValueError as error:
+            _log.error("A password was refused unseen: %s", error)
+            return False
+        return True
 
     def _matches(self, password_hash: str, text: bytes) -> bool:
         try:
@@ -119,8 +168,12 @@ class PasswordHasher:
 
 
 def _bytes_of(password: str) -> bytes:
+    return _raw(normalize_password(password))
+
+
+def _raw(text: str) -> bytes:
     # JSON can carry half a surrogate pair. It is refused for new passwords; here it must just not match.
-    return normalize_password(password).encode("utf-8", "surrogatepass")
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _be_nice() -> None:

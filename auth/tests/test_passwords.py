@@ -121,7 +121,7 @@ async def test_the_default_parameters_are_those_of_owasp() -> None:
         assert (await hasher.hash("x")).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-@pytest.mark.parametrize("broken", ["", "x", "$argon2id$", "$2b$12$" + "x" * 53, "$argon2id$v=19$m=8,t=1,p=1$AAAA$"])
+@pytest.mark.parametrize("broken", ["", "x", "$argon2id$", "$2b$04$" + "x" * 53, "$argon2id$v=19$m=8,t=1,p=1$AAAA$"])
 async def test_a_hash_that_cannot_be_read_matches_nothing(broken: str) -> None:
     async with (hasher := cheap_passwords()).running():
         assert not await hasher.verify("anything", broken)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,7 +26,7 @@ class SqlUsers(OnEngine):
     async def add_user(self, user: User, admission: Admission, *, event: AuditEvent | None = None) -> User:
         try:
             async with self._engine.begin() as db:
-                first = await self._claim_first_admin(db, user.id)
+                first = admission is not Admission.IMPORTED and await self._claim_first_admin(db, user.id)
                 if admission is Admission.FIRST_ONLY and not first:
                     raise RegistrationClosed
                 row = user_row(user) | ({"role": Role.ADMIN.value} if first else {})
@@ -48,6 +48,14 @@ class SqlUsers(OnEngine):
 
     async def find_user_by_email(self, email_key: str) -> User | None:
         return await self._find_user(users.c.email_key == email_key)
+
+    async def find_costliest_bcrypt(self) -> str | None:
+        # $2b$12$...: the cost stands in the fifth and sixth place.
+        cost = func.substr(users.c.password_hash, 5, 2)
+        query = select(users.c.password_hash).where(users.c.password_hash.like("$2_$%")).order_by(cost.desc()).limit(1)
+        async with self._engine.connect() as db:
+            found: str | None = (await db.execute(query)).scalar()
+        return found
 
     async def _find_user(self, condition: ColumnElement[bool]) -> User | None:
         async with self._engine.connect() as db:

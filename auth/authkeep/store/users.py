@@ -12,10 +12,14 @@ from authkeep.store.revocations import Ending, Revocation
 
 
 class Admission(StrEnum):
-    """Who may be added: decided before, enforced inside the transaction that adds."""
+    """Who may be added: decided before, enforced inside the transaction that adds.
+
+    IMPORTED comes from another application, with the role it had there: being first makes nobody the admin.
+    """
 
     ANYONE = "anyone"
     FIRST_ONLY = "first_only"
+    IMPORTED = "imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class Users(Protocol):
         """Store a new user; as admin if nobody was here before, which exactly one caller ever is.
 
         Raises:
-            EmailTaken: another account has this `email_key`.
+            EmailTaken: another account has this `email_key`, or this id.
             RegistrationClosed: `admission` is FIRST_ONLY and somebody was first.
         """
         ...
@@ -80,6 +84,10 @@ class Users(Protocol):
     async def find_user(self, user_id: str) -> User | None: ...
 
     async def find_user_by_email(self, email_key: str) -> User | None: ...
+
+    async def find_costliest_bcrypt(self) -> str | None:
+        """A stored bcrypt hash of the highest cost; None where there is none."""
+        ...
 
     async def change_user(
         self, user_id: str, change: UserChange, *, event: AuditEvent | None = None

@@ -15,13 +15,14 @@ class MemoryUsers(MemoryLogins):
     """`Users` and `FirstAdmin`."""
 
     async def add_user(self, user: User, admission: Admission, *, event: AuditEvent | None = None) -> User:
-        first = await self.is_empty()
+        first = admission is not Admission.IMPORTED and await self.is_empty()
         if admission is Admission.FIRST_ONLY and not first:
             raise RegistrationClosed
-        if await self.find_user_by_email(user.email_key) is not None:
+        if user.id in self.users or await self.find_user_by_email(user.email_key) is not None:
             raise EmailTaken
         added = replace(user, role=Role.ADMIN) if first else user
-        self._first_admin = self._first_admin or user.id
+        if first:
+            self._first_admin = user.id
         self.users[user.id] = added
         self._append(event)
         return added
@@ -31,6 +32,10 @@ class MemoryUsers(MemoryLogins):
 
     async def find_user_by_email(self, email_key: str) -> User | None:
         return next((user for user in self.users.values() if user.email_key == email_key), None)
+
+    async def find_costliest_bcrypt(self) -> str | None:
+        hashes = (user.password_hash for user in self.users.values())
+        return max((found for found in hashes if found and found[:2] == "$2"), key=lambda it: it[4:6], default=None)
 
     async def change_user(
         self, user_id: str, change: UserChange, *, event: AuditEvent | None = None
