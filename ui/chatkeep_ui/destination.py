@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from chatkeep_ui.chat_ids import find_chat_id
 
 # The pages of the account and of the administration, as they are written in our own links.
-_OWN_PAGE = re.compile(r"/(?:account|manage)(?:/[a-z0-9-]{1,64}){0,2}")
+_OWN_PAGE = re.compile(r"/(?:account|manage)(?:/[a-z0-9-]{1,64}){0,3}")
 
 
 def own_page_in(text: object) -> str:

@@ -18,6 +18,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uuid_utils.compat import uuid7
 
+from ui.tests.account_stand_in import account_routes
+
 ANSWER = "Tides rise and fall because the Moon pulls at the sea. "
 
 
@@ -77,6 +79,9 @@ class ApiStandIn:
     refreshes: int = 0
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     running: set[asyncio.Task[None]] = field(default_factory=set)
+    providers: list[dict[str, str]] = field(default_factory=list)
+    refusals: dict[str, Response] = field(default_factory=dict)
+    done: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
     def app(self) -> Starlette:
         routes = [
@@ -85,7 +90,8 @@ class ApiStandIn:
             Route("/auth/login", self.login, methods=["POST"]),
             Route("/auth/refresh", self.rotate, methods=["POST"]),
             Route("/auth/logout", self.logout, methods=["POST"]),
-            Route("/auth/me", self.me),
+            Route("/auth/me", self.me, methods=["GET"]),
+            *account_routes(self),
             Route("/chat/models", self.list_models),
             Route("/chat/sessions", self.sessions_route, methods=["GET", "POST"]),
             Route("/chat/sessions/{id}", self.session_route, methods=["GET", "PATCH", "DELETE"]),
@@ -276,6 +282,23 @@ class ApiStandIn:
         self.access = {token: known for token, known in self.access.items() if self.login_of[token] != login}
         self.refresh = {token: email for token, email in self.refresh.items() if self.login_of[token] != login}
 
+    def find_user(self, request: Request) -> Any:
+        return self._user(request)
+
+    def let_in(self, request: Request, access: str) -> None:
+        """Accept a further access token of the same login."""
+        email, _ = self.access[bearer(request)]
+        self.access[access] = (email, time.monotonic() + self.token_life)
+        self.login_of[access] = self.login_of[bearer(request)]
+
+    @staticmethod
+    def not_signed_in() -> Response:
+        return _not_signed_in()
+
+    @staticmethod
+    def problem(status: int, code: str, detail: str) -> Response:
+        return problem(status, code, detail)
+
     def _user(self, request: Request) -> Any:
         self._note(request)
         email, expires_at = self.access.get(bearer(request), ("", 0.0))
@@ -322,7 +345,8 @@ def _turn(role: str, content: str, status: str, parent: str | None) -> dict[str,
 
 
 def _public(user: dict[str, Any]) -> dict[str, Any]:
-    return {name: user[name] for name in ("id", "email", "name", "role")}
+    shown = {name: user[name] for name in ("id", "email", "name", "role")}
+    return shown | {"email_verified": True, "has_password": True, "mfa_enabled": user.get("totp", False)}
 
 
 def _not_signed_in() -> Response:

@@ -86,7 +86,7 @@ class AccountArea:
             try:
                 visit = await self._visit(request, typed)
             except SignInEnded:
-                return RedirectResponse(f"/sign-in?because=ended&then={quote(here(request))}", HTTPStatus.SEE_OTHER)
+                return to_sign_in(request)
             except ApiError as error:
                 return self._forms.show("trouble.html", Refusal.of(error, ()), chat="")
             response = await self._answer(page, visit)
@@ -154,12 +154,18 @@ class AccountArea:
             return to_confirmation(visit)
         # The token was good a moment ago: the login has been ended elsewhere, and the next page asks to sign in.
         self._vault.expire(visit.key, visit.sign_in.access_token)
-        return RedirectResponse(f"/sign-in?because=ended&then={quote(here(visit.request))}", HTTPStatus.SEE_OTHER)
+        return to_sign_in(visit.request)
 
 
 def here(request: Request) -> str:
     """The page's own path, if it is one that a sign-in may lead to."""
     return own_page_in(request.url.path) or "/account"
+
+
+def to_sign_in(request: Request) -> Response:
+    """Sign in, and come back. Somebody who had cookies was signed in once, and would wonder."""
+    because = "because=ended&" if cookies.any_of_ours(request) else ""
+    return RedirectResponse(f"/sign-in?{because}then={quote(here(request))}", HTTPStatus.SEE_OTHER)
 
 
 def to_confirmation(visit: Visit) -> Response:
