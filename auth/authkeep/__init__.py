@@ -5,12 +5,14 @@ and `authkeep.testing` ships the fakes.
 """
 
 from authkeep.accounts import Accounts, RegistrationState
+from authkeep.api_keys import ApiKeys, NewApiKey
 from authkeep.audit import Audit
 from authkeep.auth import Auth
 from authkeep.client_address import Address, TrustedProxies
 from authkeep.clock import Clock, SystemClock
 from authkeep.device import Device
 from authkeep.errors import (
+    ApiKeyNotFound,
     AuthenticationFailed,
     AuthError,
     CrossSiteRequest,
@@ -34,6 +36,7 @@ from authkeep.errors import (
     RegistrationClosed,
     RequestTooLarge,
     RevocationsUnknown,
+    TooManyApiKeys,
     UnacceptablePassword,
     Unavailable,
     WrongPassword,
@@ -49,6 +52,8 @@ from authkeep.throttle import Counters, Decision, Limit, MemoryCounters, Throttl
 __all__ = [
     "Accounts",
     "Address",
+    "ApiKeyNotFound",
+    "ApiKeys",
     "Audit",
     "Auth",
     "AuthError",
@@ -74,6 +79,7 @@ __all__ = [
     "LoginNotFound",
     "Logins",
     "MemoryCounters",
+    "NewApiKey",
     "NotSignedIn",
     "PasswordHasher",
     "PermissionDenied",
@@ -92,6 +98,7 @@ __all__ = [
     "Store",
     "SystemClock",
     "Throttle",
+    "TooManyApiKeys",
     "TrustedProxies",
     "UnacceptablePassword",
     "Unavailable",

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 
 from authkeep.access_tokens import AccessTokens
 from authkeep.accounts import Accounts
+from authkeep.api_key_verifier import ApiKeyVerifier
+from authkeep.api_keys import ApiKeys
 from authkeep.audit import Audit
 from authkeep.clock import Clock, SystemClock
 from authkeep.errors import InvalidToken
@@ -75,6 +77,8 @@ class Auth:
         self.accounts = Accounts(
             settings, store, self.clock, self.passwords, self.logins, revoked, self.audit, setup_code=setup_code
         )
+        self.api_keys = ApiKeys(settings, store, self.clock, self.audit, revoked)
+        self.api_key_verifier = ApiKeyVerifier(settings, store, self.clock, self.revocations)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Auth"]:
@@ -91,11 +95,12 @@ class Auth:
             self.passwords.running(),
             self.keys.kept_fresh(self.clock, rotate_every),
             self.revocations.running(),
+            self.api_key_verifier.running(),
         ):
             yield self
 
     async def verify(self, token: str) -> Principal:
-        """Who presents this access token. The same check for every door: header, stream, socket.
+        """Who presents this access token or API key. The same check for every door: header, stream, socket.
 
         A token that verified before costs a digest and four look-ups in memory, and no I/O.
 
@@ -103,6 +108,8 @@ class Auth:
             InvalidToken: malformed, foreign, expired or revoked.
             RevocationsUnknown: the view of revocations is stale and the store does not answer.
         """
+        if self.api_key_verifier.recognises(token):
+            return await self.api_key_verifier.verify(token)
         verified = self.verified_tokens.verify(token, now=self.clock.seconds())
         revocations = self.revocations
         if revocations.view.refuses(verified):

@@ -15,7 +15,9 @@ AuthError
 │   ├── RegistrationClosed          403   registration_closed
 │   └── InvalidSetupCode            403   invalid_setup_code
 ├── LoginNotFound                   404   login_not_found: also when it is somebody else's
+├── ApiKeyNotFound                  404   api_key_not_found: also when it is somebody else's
 ├── EmailTaken                      409   email_taken
+├── TooManyApiKeys                  409   too_many_api_keys
 ├── RequestTooLarge                 413   request_too_large
 ├── InvalidInput                    422   invalid_request, with one entry in `errors` per field
 │   ├── InvalidEmail                422   invalid_email
@@ -175,6 +177,22 @@ class LoginNotFound(AuthError):
     status = 404
     code = "login_not_found"
     message = "There is no such login"
+
+
+class ApiKeyNotFound(AuthError):
+    """No such API key, or not the caller's: the same answer."""
+
+    status = 404
+    code = "api_key_not_found"
+    message = "There is no such API key"
+
+
+class TooManyApiKeys(AuthError):
+    """The caller has as many API keys as anybody may."""
+
+    status = 409
+    code = "too_many_api_keys"
+    message = "You have as many API keys as anybody may: revoke one first"
 
 
 class EmailTaken(AuthError):

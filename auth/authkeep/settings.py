@@ -1,11 +1,16 @@
 """What an operator may decide. Nothing here is secret, and no secret has a default."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from authkeep.client_address import TrustedProxies
 from authkeep.throttle import Limit
+
+# RFC 6749, section 3.3, without what a list in a header or a URL would break on.
+_SCOPE = re.compile(r"[a-z][a-z0-9._:-]{0,63}", re.ASCII)
+_API_KEY_PREFIX = re.compile(r"[a-z][a-z0-9]{1,9}_", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,11 @@ class AuthSettings:
         trusted_origins: other origins, such as https://app.example, that may use the cookie transport.
         trusted_proxies: whose X-Forwarded-For counts.
         hashing_threads, hashing_queue: how many passwords are hashed at once, and how many may wait.
-        limit_login, limit_register, limit_refresh: per client address. limit_password, limit_profile: per user.
+        scopes: what an API key can be limited to, each with a line for whoever makes one; without any there are none.
+        api_key_prefix: how keys begin, by which people and scanners know whose they are: `acme_`.
+        max_api_keys: how many a user may have.
+        limit_login, limit_register, limit_refresh: per client address. limit_password, limit_profile,
+            limit_api_keys (keys made): per user.
 
     Raises:
         ValueError: a value cannot work; the message names the setting.
@@ -54,11 +63,15 @@ class AuthSettings:
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
     hashing_threads: int = 1
     hashing_queue: int = 64
+    scopes: Mapping[str, str] = field(default_factory=dict)
+    api_key_prefix: str = "ck_"
+    max_api_keys: int = 50
     limit_login: Limit = field(default=Limit.parse("30/minute"))
     limit_register: Limit = field(default=Limit.parse("10/minute"))
     limit_refresh: Limit = field(default=Limit.parse("120/minute"))
     limit_password: Limit = field(default=Limit.parse("10/minute"))
     limit_profile: Limit = field(default=Limit.parse("30/minute"))
+    limit_api_keys: Limit = field(default=Limit.parse("30/hour"))
 
     def __post_init__(self) -> None:
         problems = [
@@ -73,6 +86,10 @@ class AuthSettings:
             ("revocation_reread", timedelta(0) < self.revocation_reread < self.revocation_lease, "is under the lease"),
             ("hashing_threads", self.hashing_threads in (1, 2), "is 1 or 2: more would starve everything else"),
             ("hashing_queue", 1 <= self.hashing_queue <= 1000, "is 1 to 1000"),
+            ("api_key_prefix", bool(_API_KEY_PREFIX.fullmatch(self.api_key_prefix)), "is like acme_"),
+            ("api_key_prefix", not self.api_key_prefix.startswith("ak"), "must not look like other tokens' (ak...)"),
+            ("scopes", all(map(_SCOPE.fullmatch, self.scopes)), "are lower-case names"),
+            ("max_api_keys", 1 <= self.max_api_keys <= 1000, "is 1 to 1000"),
         ]
         for name, holds, rule in problems:
             if not holds:
@@ -89,4 +106,5 @@ class AuthSettings:
             "refresh": self.limit_refresh,
             "password": self.limit_password,
             "profile": self.limit_profile,
+            "api_keys": self.limit_api_keys,
         }

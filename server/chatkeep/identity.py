@@ -61,8 +61,9 @@ __all__ = [
 OwnerId = NewType("OwnerId", str)
 """Whose data it is. Minted here alone, from a verified principal; all that touches data takes one first."""
 
-# What an API key may be limited to.
 CHAT_SCOPE = "chat"
+# What an API key may be limited to, in the words of whoever makes one.
+_SCOPES = {CHAT_SCOPE: "Read and write your chats"}
 
 # The page calls the API from within the server, and says with this header that it may name the browser's address.
 FORWARDING_HEADER = "X-Chatkeep-Forwarding-Key"
@@ -98,6 +99,7 @@ def make_auth(
             audience="chatkeep",
             product_names=("chatkeep",),
             key_rotation=timedelta(days=settings.key_rotation_days) if settings.key_rotation_days else None,
+            scopes=_SCOPES,
             registration_open=settings.registration == "open",
             secure_cookies=(settings.public_url or "").startswith("https://"),
             trusted_origins=_origins(settings),

@@ -26,7 +26,8 @@ def ids_of(victim: Person) -> dict[str, str]:
     chat = victim.new_chat(title="private")
     accepted = victim.start(chat, "count to 100000 [[delay 20ms]]")
     sid = victim.http.get("/auth/logins").json()["items"][0]["sid"]
-    return {"session_id": chat, "generation_id": accepted["generation_id"], "sid": sid}
+    key = victim.http.post("/auth/api-keys", json={"name": "backup", "scopes": ["chat"]}).json()["id"]
+    return {"session_id": chat, "generation_id": accepted["generation_id"], "sid": sid, "key_id": key}
 
 
 def ask(person: Person, method: str, path: str, ids: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
@@ -51,7 +52,7 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
         assert stranger[0] == 404, (method, path, stranger)
         assert stranger == ask(bob, method, path, nothing), (method, path)
     # The walk is worth what it walked: a route that hides from the list would pass unseen.
-    assert len(with_ids) == 8
+    assert len(with_ids) == 9
     assert alice.http.get(f"/chat/sessions/{ids['session_id']}").json()["title"] == "private"
     assert alice.messages(ids["session_id"])[1]["status"] == "running"
     alice.http.post(f"/chat/generations/{ids['generation_id']}/stop")
@@ -60,7 +61,7 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
 def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> None:
     spec = alice.http.get("/openapi.json").json()
     stranger = Person(str(alice.http.base_url), "nobody")
-    nothing = dict.fromkeys(("session_id", "generation_id", "sid"), UNKNOWN)
+    nothing = dict.fromkeys(("session_id", "generation_id", "sid", "key_id"), UNKNOWN)
     public = set()
     for method, path in operations(spec):
         status, _, headers = ask(stranger, method, path, nothing)

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from authkeep.auth import Auth
 from authkeep.errors import AuthError
-from authkeep.http import account_routes, login_routes
+from authkeep.http import account_routes, api_key_routes, login_routes
 from authkeep.http.middleware import AuthMiddleware
 from authkeep.http.openapi import describe_policies
 from authkeep.http.problems import render_auth_error
@@ -35,6 +35,8 @@ def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth") -> None:
     journeys = _PrefixRouter(prefix=prefix)
     journeys.include_router(account_routes.router)
     journeys.include_router(login_routes.router)
+    if auth.settings.scopes:
+        journeys.include_router(api_key_routes.router)
     app.include_router(journeys)
     well_known = _PrefixRouter(prefix="/.well-known")
     well_known.include_router(account_routes.well_known)

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 from authkeep.principal import Role
 from authkeep.store import (
     Ancestor,
+    ApiKey,
     AuditAction,
     AuditEvent,
     EndReason,
@@ -142,6 +143,26 @@ def passkey_row(passkey: Passkey) -> dict[str, Any]:
         "name": passkey.name,
         "created_at": passkey.created_at,
         "last_used_at": passkey.last_used_at,
+    }
+
+
+def api_key_from(row: RowMapping) -> ApiKey:
+    """The record of a row."""
+    return ApiKey(**{**row, "scopes": tuple(row["scopes"])})
+
+
+def api_key_row(key: ApiKey) -> dict[str, Any]:
+    """The row of a record."""
+    return {
+        "id": key.id,
+        "user_id": key.user_id,
+        "name": key.name,
+        "hint": key.hint,
+        "secret_hash": key.secret_hash,
+        "scopes": list(key.scopes),
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "last_used_at": key.last_used_at,
     }
 
 

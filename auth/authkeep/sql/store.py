@@ -6,6 +6,7 @@ On PostgreSQL it takes the row lock, so that what is read next is what will be t
 event hook on the host's engine.
 """
 
+from authkeep.sql.api_keys import SqlApiKeys
 from authkeep.sql.audit import SqlAuditTrail
 from authkeep.sql.factors import SqlFactors
 from authkeep.sql.logins import SqlLogins
@@ -14,7 +15,7 @@ from authkeep.sql.tickets import SqlTickets
 from authkeep.sql.users import SqlUsers
 
 
-class SqlStore(SqlUsers, SqlLogins, SqlRevocations, SqlTickets, SqlFactors, SqlAuditTrail):
+class SqlStore(SqlUsers, SqlLogins, SqlRevocations, SqlTickets, SqlFactors, SqlApiKeys, SqlAuditTrail):
     """Args:
     engine: the host's; SQLite (aiosqlite) or PostgreSQL (asyncpg). Its pool and its pragmas are the host's matter.
 

@@ -193,7 +193,6 @@ api_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
-    Column("revoked_at", UtcDateTime),
     Index(None, "user_id", "id"),
 )
 

@@ -10,6 +10,7 @@ runs against all of them.
 
 from typing import Protocol
 
+from authkeep.store.api_keys import ApiKey, ApiKeys
 from authkeep.store.audit import AuditAction, AuditEvent, AuditFilter, AuditTrail, Outcome
 from authkeep.store.factors import Factors, FactorsHeld, Passkey, Totp
 from authkeep.store.logins import Ancestor, Login, Logins, Rotation
@@ -20,6 +21,8 @@ from authkeep.store.users import Admission, FirstAdmin, User, UserChange, Users
 __all__ = [
     "Admission",
     "Ancestor",
+    "ApiKey",
+    "ApiKeys",
     "AuditAction",
     "AuditEvent",
     "AuditFilter",
@@ -47,5 +50,5 @@ __all__ = [
 ]
 
 
-class Store(Users, Logins, Revocations, Tickets, Factors, AuditTrail, FirstAdmin, Protocol):
+class Store(Users, Logins, Revocations, Tickets, Factors, ApiKeys, AuditTrail, FirstAdmin, Protocol):
     """What `Auth` needs of a database."""

@@ -5,7 +5,7 @@ No method of its parts awaits anything half-way, which makes each one atomic.
 
 from datetime import datetime
 
-from authkeep.store import AuditEvent, Login, Passkey, Revocation, Ticket, Totp, User
+from authkeep.store import ApiKey, AuditEvent, Login, Passkey, Revocation, Ticket, Totp, User
 
 
 class Tables:
@@ -15,6 +15,7 @@ class Tables:
         self.users: dict[str, User] = {}
         self.logins: dict[str, Login] = {}
         self.revocations: list[Revocation] = []
+        self.api_keys: dict[str, ApiKey] = {}
         self.tickets: dict[str, Ticket] = {}
         self.totp: dict[str, Totp] = {}
         self.recovery_codes: dict[str, dict[str, datetime | None]] = {}

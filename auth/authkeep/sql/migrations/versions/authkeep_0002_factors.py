@@ -125,7 +125,6 @@ def _create_api_keys() -> None:
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("expires_at", UtcDateTime),
         sa.Column("last_used_at", UtcDateTime),
-        sa.Column("revoked_at", UtcDateTime),
         sa.PrimaryKeyConstraint("id", name="pk_authkeep_api_keys"),
         sa.UniqueConstraint("secret_hash", name="uq_authkeep_api_keys_secret_hash"),
     )
