@@ -37,13 +37,11 @@ _EDDSA = "EdDSA"
 class VerifiedToken:
     """Attributes:
     expires_at: Unix seconds.
-    epoch: the user's at minting.
     kid: of the key that signed it.
     """
 
     principal: Principal
     jti: str
-    epoch: int
     expires_at: float
     kid: str
 
@@ -180,8 +178,9 @@ class AccessTokens:
             frozenset(texts[3].split()),
             float(claims["auth_time"]),
             frozenset(methods),
+            epoch=claims["epoch"],
         )
-        return VerifiedToken(principal, claims["jti"], claims["epoch"], float(claims["exp"]), kid)
+        return VerifiedToken(principal, claims["jti"], float(claims["exp"]), kid)
 
 
 def _is_list_of_texts(value: Any) -> bool:

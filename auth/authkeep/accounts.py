@@ -27,7 +27,7 @@ from authkeep.logins import Logins
 from authkeep.password_policy import check_password
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal, Role
-from authkeep.revocation import RevocationView
+from authkeep.revocation import Revocations
 from authkeep.settings import AuthSettings
 from authkeep.store import Admission, AuditAction, AuditEvent, EndReason, Outcome, Store, User, UserChange
 
@@ -61,7 +61,7 @@ class Accounts:
         clock: Clock,
         passwords: PasswordHasher,
         logins: Logins,
-        revoked: RevocationView,
+        revocations: Revocations,
         audit: Audit,
         *,
         setup_code: str | None,
@@ -73,7 +73,7 @@ class Accounts:
         self._clock = clock
         self._passwords = passwords
         self._logins = logins
-        self._revoked = revoked
+        self._revocations = revocations
         self._audit = audit
         self._setup_code = setup_code
         self._somebody_is_here = False
@@ -239,7 +239,7 @@ class Accounts:
         changed = await self._store.change_user(user.id, change, event=event)
         if changed is None:
             raise WrongPassword
-        self._revoked.add(changed[1])
+        await self._revocations.apply(changed[1])
 
     async def set_disabled(self, user_id: str, disabled: bool) -> User:
         """Disable or enable. Disabling ends every login of the user at once.
@@ -258,5 +258,5 @@ class Accounts:
         if changed is None:
             raise InvalidToken
         user, revocations = changed
-        self._revoked.add(revocations)
+        await self._revocations.apply(revocations)
         return user

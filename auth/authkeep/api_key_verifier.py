@@ -59,7 +59,11 @@ class ApiKeyVerifier:
 
     def _still_holds(self, known: VerifiedToken) -> bool:
         revocations = self._revocations
-        return self._clock.seconds() < known.expires_at and revocations.fresh and not revocations.view.refuses(known)
+        return (
+            self._clock.seconds() < known.expires_at
+            and revocations.fresh
+            and not revocations.view.refuses(known.principal)
+        )
 
     async def _look_up(self, secret_hash: str) -> VerifiedToken:
         self._verified.pop(secret_hash, None)
@@ -73,7 +77,7 @@ class ApiKeyVerifier:
             raise InvalidToken
         verified = self._as_of_now(*found)
         # What was revoked while the store was asked is known here by now.
-        if self._clock.seconds() >= verified.expires_at or self._revocations.view.refuses(verified):
+        if self._clock.seconds() >= verified.expires_at or self._revocations.view.refuses(verified.principal):
             raise InvalidToken
         if len(self._verified) >= _CACHED_KEYS:
             del self._verified[next(iter(self._verified))]
@@ -83,10 +87,10 @@ class ApiKeyVerifier:
     def _as_of_now(self, key: ApiKey, user: User) -> VerifiedToken:
         # A scope that the host no longer has opens nothing; and a key without any opens nothing at all.
         scopes = frozenset(key.scopes) & self._settings.scopes.keys()
-        principal = Principal(user.id, key.id, user.role, scopes, api_key_id=key.id)
+        principal = Principal(user.id, key.id, user.role, scopes, api_key_id=key.id, epoch=user.epoch)
         remembered = self._clock.seconds() + self._settings.access_lifetime.total_seconds()
         expires_at = min(remembered, key.expires_at.timestamp()) if key.expires_at else remembered
-        return VerifiedToken(principal, key.id, user.epoch, expires_at, kid="")
+        return VerifiedToken(principal, key.id, expires_at, kid="")
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

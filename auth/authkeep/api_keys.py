@@ -14,7 +14,7 @@ from authkeep.device import Device
 from authkeep.display_name import clean_name
 from authkeep.errors import ApiKeyNotFound, InvalidInput, TooManyApiKeys
 from authkeep.principal import Principal, Scope
-from authkeep.revocation import RevocationView
+from authkeep.revocation import Revocations
 from authkeep.settings import AuthSettings
 from authkeep.store import ApiKey, AuditAction, Revocation, Store
 
@@ -33,16 +33,16 @@ class NewApiKey:
 
 
 class ApiKeys:
-    """What it revokes, `revoked` knows before the caller does."""
+    """What it revokes is known before the caller is told."""
 
     def __init__(
-        self, settings: AuthSettings, store: Store, clock: Clock, audit: Audit, revoked: RevocationView
+        self, settings: AuthSettings, store: Store, clock: Clock, audit: Audit, revocations: Revocations
     ) -> None:
         self._settings = settings
         self._store = store
         self._clock = clock
         self._audit = audit
-        self._revoked = revoked
+        self._revocations = revocations
 
     async def create(
         self, principal: Principal, name: str, scopes: Sequence[Scope], expires_at: datetime | None, device: Device
@@ -122,4 +122,4 @@ class ApiKeys:
         event = self._audit.event(AuditAction.API_KEY_REVOKED, device, actor=principal, key_id=key_id)
         if not await self._store.revoke_api_key(revocation, event=event):
             raise ApiKeyNotFound
-        self._revoked.add([revocation])
+        await self._revocations.apply([revocation])

@@ -17,7 +17,7 @@ from authkeep.principal import Principal
 from authkeep.refresh_tokens import RefreshTokens
 from authkeep.revocation import Revocations
 from authkeep.settings import AuthSettings
-from authkeep.store import Store
+from authkeep.store import RevocationFeed, Store
 from authkeep.throttle import MemoryCounters, Throttle
 from authkeep.verified_tokens import VerifiedTokens
 
@@ -27,6 +27,7 @@ class Auth:
 
     Args:
         throttle: shares its counters with the host's own limits; its limits win over those of the settings.
+        feed: how processes tell one another what was revoked; the store's own way if none is given.
         setup_code: what the first registration must present; None where being first is enough.
         passwords: for tests that cannot afford 20 MiB for each user; the default is right for everybody else.
 
@@ -41,6 +42,7 @@ class Auth:
         keys: SigningKeys,
         *,
         throttle: Throttle | None = None,
+        feed: RevocationFeed | None = None,
         clock: Clock | None = None,
         setup_code: str | None = None,
         passwords: PasswordHasher | None = None,
@@ -53,7 +55,11 @@ class Auth:
         self.passwords = passwords or PasswordHasher(threads=settings.hashing_threads, queue=settings.hashing_queue)
         self.audit = Audit(store, self.clock)
         self.revocations = Revocations(
-            store, self.clock, reread=settings.revocation_reread, lease=settings.revocation_lease
+            store,
+            self.clock,
+            reread=settings.revocation_reread,
+            lease=settings.revocation_lease,
+            feed=feed or store.feed(),
         )
         self.access_tokens = AccessTokens(
             keys,
@@ -63,7 +69,6 @@ class Auth:
             accept_eddsa=settings.accept_eddsa,
         )
         self.verified_tokens = VerifiedTokens(self.access_tokens, keys)
-        revoked = self.revocations.view
         self.logins = Logins(
             settings,
             store,
@@ -71,13 +76,20 @@ class Auth:
             self.passwords,
             self.access_tokens,
             RefreshTokens(keys.derive),
-            revoked,
+            self.revocations,
             self.audit,
         )
         self.accounts = Accounts(
-            settings, store, self.clock, self.passwords, self.logins, revoked, self.audit, setup_code=setup_code
+            settings,
+            store,
+            self.clock,
+            self.passwords,
+            self.logins,
+            self.revocations,
+            self.audit,
+            setup_code=setup_code,
         )
-        self.api_keys = ApiKeys(settings, store, self.clock, self.audit, revoked)
+        self.api_keys = ApiKeys(settings, store, self.clock, self.audit, self.revocations)
         self.api_key_verifier = ApiKeyVerifier(settings, store, self.clock, self.revocations)
 
     @contextlib.asynccontextmanager
@@ -110,10 +122,10 @@ class Auth:
         """
         if self.api_key_verifier.recognises(token):
             return await self.api_key_verifier.verify(token)
-        verified = self.verified_tokens.verify(token, now=self.clock.seconds())
+        principal = self.verified_tokens.verify(token, now=self.clock.seconds()).principal
         revocations = self.revocations
-        if revocations.view.refuses(verified):
+        if revocations.view.refuses(principal):
             raise InvalidToken
         if not revocations.fresh:
-            await revocations.ask_the_store(verified)
-        return verified.principal
+            await revocations.ask_the_store(principal)
+        return principal

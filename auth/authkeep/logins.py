@@ -31,7 +31,7 @@ from authkeep.errors import (
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal
 from authkeep.refresh_tokens import RefreshToken, RefreshTokens, RotationRules
-from authkeep.revocation import RevocationView
+from authkeep.revocation import Revocations
 from authkeep.settings import AuthSettings
 from authkeep.store import AuditAction, Ending, EndReason, Login, Outcome, Rotation, Store, User, UserChange
 
@@ -61,7 +61,7 @@ class SignedIn:
 
 
 class Logins:
-    """Opens, refreshes, lists and ends logins. What it revokes, `revoked` knows before the caller does."""
+    """Opens, refreshes, lists and ends logins. What it revokes is known before the caller is told."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Logins:
         passwords: PasswordHasher,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
-        revoked: RevocationView,
+        revocations: Revocations,
         audit: Audit,
     ) -> None:
         self._settings = settings
@@ -80,7 +80,7 @@ class Logins:
         self._passwords = passwords
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
-        self._revoked = revoked
+        self._revocations = revocations
         self._audit = audit
         # A token minted just before its revocation lives this long; the margin is for clocks that differ.
         self._remember = settings.access_lifetime + _CLOCK_MARGIN
@@ -194,7 +194,7 @@ class Logins:
             raise InvalidRefreshToken
         rotation, user = rotated
         if rotation.revocation is not None:
-            self._revoked.add([rotation.revocation])
+            await self._revocations.apply([rotation.revocation])
             _log.warning("A refresh token was reused: login %s of user %s has been ended", presented.sid, user.id)
             raise RefreshTokenReused
         if rotation.too_often and not user.disabled:
@@ -239,7 +239,7 @@ class Logins:
         revocation = await self._store.end_login(sid, principal.user_id, self.ending(reason), event=event)
         if revocation is None:
             raise LoginNotFound
-        self._revoked.add([revocation])
+        await self._revocations.apply([revocation])
 
     async def end_all(self, principal: Principal, device: Device | None = None) -> None:
         """End every login of the caller, this one too."""
@@ -247,7 +247,7 @@ class Logins:
         event = self._audit.event(AuditAction.LOGINS_ENDED, device, actor=principal)
         changed = await self._store.change_user(principal.user_id, change, event=event)
         if changed is not None:
-            self._revoked.add(changed[1])
+            await self._revocations.apply(changed[1])
 
     def ending(self, reason: EndReason) -> Ending:
         now = self._clock.now()

@@ -1,6 +1,6 @@
 """Who is calling: all that a host application ever sees of a user."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 Scope = str
@@ -25,6 +25,7 @@ class Principal:
         authenticated_at: Unix seconds at which the user last proved who they are: `auth_time`; 0 for an API key.
         methods: how they did, as `amr` values (RFC 8176), such as pwd, otp, hwk, mfa.
         api_key_id: of the API key that was presented; None for a person who is signed in.
+        epoch: the user's when the credential was made; whatever is open under it ends when the user's is raised.
     """
 
     user_id: str
@@ -34,6 +35,7 @@ class Principal:
     authenticated_at: float = 0.0
     methods: frozenset[str] = frozenset()
     api_key_id: str | None = None
+    epoch: int = field(default=0, compare=False)
 
     @property
     def is_limited(self) -> bool:

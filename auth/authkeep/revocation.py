@@ -1,121 +1,192 @@
 """Which tokens are dead before they expire: known in memory, so that a request costs no look-up.
 
-The set is tiny, since an entry lives only as long as an access token. It grows in two ways, both by union: a change
-made in this process is added after its commit, and the whole set is read again on a timer. Entries leave only by
-expiring, so a snapshot that was read before a commit and arrives after it cannot take anything back.
+The set is tiny, since an entry lives only as long as an access token. It grows by what this process revokes, by what
+the feed says, and by reading the whole of it: on a timer, and at once whenever the feed may have lost something. Only
+the reading proves the view complete, so only the reading renews its lease.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable
+import random
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 
-from authkeep.access_tokens import VerifiedToken
 from authkeep.clock import Clock
 from authkeep.errors import InvalidToken, RevocationsUnknown
-from authkeep.store import Revocation, Store
+from authkeep.principal import Principal
+from authkeep.revocation_feed import parse
+from authkeep.revocation_view import RevocationView
+from authkeep.revocation_watch import LoginWatch
+from authkeep.store import Revocation, RevocationFeed, Store
 
 _PURGE_SECONDS = 3600.0
+# A store that takes longer has gone: a connection can be dead for minutes before the network says so.
+_ANSWER_SECONDS = 3.0
+# Between two readings, however often the feed asks for one.
+_PAUSE_SECONDS = 0.1
+_RETRY_SECONDS = (0.05, 1.0)
 _log = logging.getLogger("authkeep.revocation")
 
 
-class RevocationView:
-    """The set itself; no I/O, nothing asynchronous."""
-
-    def __init__(self) -> None:
-        self._logins: dict[str, float] = {}
-        self._epochs: dict[str, tuple[int, float]] = {}
-
-    def __len__(self) -> int:
-        return len(self._logins) + len(self._epochs)
-
-    def add(self, revocations: Iterable[Revocation]) -> None:
-        for revocation in revocations:
-            expires = revocation.expires_at.timestamp()
-            if revocation.sid is not None:
-                self._logins[revocation.sid] = max(expires, self._logins.get(revocation.sid, 0.0))
-            if revocation.epoch is not None:
-                epoch, known_until = self._epochs.get(revocation.user_id, (0, 0.0))
-                self._epochs[revocation.user_id] = (max(epoch, revocation.epoch), max(expires, known_until))
-
-    def refuses(self, token: VerifiedToken) -> bool:
-        if token.principal.login_id in self._logins:
-            return True
-        minimum = self._epochs.get(token.principal.user_id)
-        return minimum is not None and token.epoch < minimum[0]
-
-    def forget_expired(self, now: float) -> None:
-        self._logins = {sid: expires for sid, expires in self._logins.items() if expires > now}
-        self._epochs = {user: entry for user, entry in self._epochs.items() if entry[1] > now}
-
-
 class Revocations:
-    """Keeps the view fresh and says whether it may be believed."""
+    """Keeps the view fresh, says whether it may be believed, and tells whoever holds something open.
 
-    def __init__(self, store: Store, clock: Clock, *, reread: timedelta, lease: timedelta) -> None:
+    Attributes:
+        listening: whether the feed is connected; without it the others' changes arrive within a second or so.
+        failures: how often the store or the feed failed, or the feed said what nobody of us would.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, *, reread: timedelta, lease: timedelta, feed: RevocationFeed
+    ) -> None:
         self.view = RevocationView()
+        self.listening = False
+        self.failures = 0
         self._store = store
         self._clock = clock
+        self._feed = feed
         self._reread_seconds = reread.total_seconds()
         self._lease_seconds = lease.total_seconds()
         self._confirmed_at = float("-inf")
         self._purged_at = float("-inf")
-        self.failures = 0
+        self._due = asyncio.Event()
+        self._watch = LoginWatch()
+        self._subscribers: list[Callable[[Revocation], None]] = [self._watch.on_revoked]
 
     @property
     def fresh(self) -> bool:
         return self._clock.monotonic() - self._confirmed_at <= self._lease_seconds
 
+    def subscribe(self, on_revoked: Callable[[Revocation], None]) -> Callable[[], None]:
+        """Call `on_revoked` on the event loop with each entry, once, wherever in the deployment it was made.
+
+        Returns:
+            What ends the subscription.
+        """
+        self._subscribers.append(on_revoked)
+        return lambda: self._subscribers.remove(on_revoked)
+
+    @contextlib.contextmanager
+    def watching(self, principal: Principal, end: Callable[[], None]) -> Iterator[None]:
+        """While the block lasts, call `end` on the event loop as soon as the login of `principal` is revoked.
+
+        At once, if that came to pass between the check of the token and now.
+        """
+        with self._watch.watching(principal, end):
+            if self.view.refuses(principal):
+                end()
+            yield
+
+    async def apply(self, revocations: Sequence[Revocation]) -> None:
+        """To be awaited after each commit that revokes: this process knows at once, and the others are told."""
+        self._learn(revocations)
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._feed.publish(revocations)
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises: it is committed, and the others re-read
+            self._failed("A revocation was not published", error)
+
     async def reread(self) -> None:
         """Read the whole set. The lease counts from before the read: what was committed during it may be missing."""
         started = self._clock.monotonic()
         now = self._clock.now()
-        self.view.add(await self._store.list_revocations(now))
+        self._learn(await self._store.list_revocations(now))
         self.view.forget_expired(now.timestamp())
         self._confirmed_at = started
 
-    async def ask_the_store(self, token: VerifiedToken) -> None:
-        """Whether a token's login lives, from the source: for when the view is not fresh.
+    async def ask_the_store(self, principal: Principal) -> None:
+        """Whether the login lives, from the source: for when the view is not fresh.
 
         Raises:
             InvalidToken: it does not.
             RevocationsUnknown: the store does not answer.
         """
         try:
-            principal = token.principal
-            live = await self._store.is_live(principal.login_id, principal.user_id, token.epoch)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                live = await self._store.is_live(principal.login_id, principal.user_id, principal.epoch)
         except Exception as error:  # whatever a driver raises: not knowing is a refusal, never an acceptance
-            self.failures += 1
-            _log.warning("The store did not confirm a login: %s", type(error).__name__)
+            self._failed("The store did not confirm a login", error)
             raise RevocationsUnknown from error
         if not live:
             raise InvalidToken
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Load the set, then keep reading it. A host that cannot load it does not start."""
+        """Load the set, then keep it current. A host that cannot load it does not start."""
+        self._due = asyncio.Event()
         await self.reread()
         await self._purge_now_and_then()
-        task = asyncio.create_task(self._keep_reading(), name="authkeep revocations")
+        tasks = {
+            asyncio.create_task(self._keep_reading(), name="authkeep revocations"),
+            asyncio.create_task(self._keep_listening(), name="authkeep revocation feed"),
+        }
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            while tasks:
+                for task in tasks:
+                    task.cancel()
+                # A driver may turn a cancellation into an error of its own, which the loops would outlive.
+                _, tasks = await asyncio.wait(tasks, timeout=1.0)
+
+    def _learn(self, revocations: Sequence[Revocation]) -> None:
+        for revocation in self.view.add(revocations):
+            for on_revoked in list(self._subscribers):
+                try:
+                    on_revoked(revocation)
+                except Exception:  # noqa: BLE001 - a host's code: one that fails must not keep the others from ending their streams
+                    _log.exception("A subscriber to revocations failed")
 
     async def _keep_reading(self) -> None:
         while True:
-            await asyncio.sleep(self._reread_seconds)
+            with contextlib.suppress(TimeoutError):
+                # Not `wait_for`, which before Python 3.12 can lose a cancellation.
+                async with asyncio.timeout(self._reread_seconds):
+                    await self._due.wait()
+            self._due.clear()
             try:
-                await self.reread()
-                await self._purge_now_and_then()
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await self.reread()
+                    await self._purge_now_and_then()
+                pause = _PAUSE_SECONDS
             except Exception as error:  # noqa: BLE001 - whatever a driver raises: the loop outlives it
-                self.failures += 1
-                _log.warning("Revocations were not re-read: %s", type(error).__name__)
+                self._failed("Revocations were not re-read", error)
+                self._due.set()
+                pause = _RETRY_SECONDS[1]
+            await asyncio.sleep(min(pause, self._reread_seconds))
+
+    async def _keep_listening(self) -> None:
+        retry = _RETRY_SECONDS[0]
+        while True:
+            try:
+                async with contextlib.aclosing(self._feed.listen()) as heard:
+                    async for payload in heard:
+                        self.listening, retry = True, _RETRY_SECONDS[0]
+                        self._hear(payload)
+            except Exception as error:  # noqa: BLE001 - whatever a driver raises: the loop outlives it
+                self._failed("The feed of revocations broke", error)
+            self.listening = False
+            # Until it is back, reading stands in for it: after each try, successful or not.
+            self._due.set()
+            await asyncio.sleep(retry * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the load, guards nothing
+            retry = min(retry * 2, _RETRY_SECONDS[1])
+
+    def _hear(self, payload: str | None) -> None:
+        if payload is None:
+            self._due.set()
+            return
+        try:
+            self._learn([parse(payload, self._clock.now())])
+        except ValueError as error:
+            self._failed("The feed said what is no revocation", error)
+            self._due.set()
 
     async def _purge_now_and_then(self) -> None:
         if self._clock.monotonic() - self._purged_at >= _PURGE_SECONDS:
             await self._store.purge(self._clock.now())
             self._purged_at = self._clock.monotonic()
+
+    def _failed(self, what: str, error: Exception) -> None:
+        self.failures += 1
+        _log.warning("%s: %s", what, type(error).__name__)

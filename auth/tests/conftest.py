@@ -1,7 +1,8 @@
+import asyncio
 import importlib.util
 import os
 import unicodedata
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from authkeep import Auth, AuthSettings, SigningKeys, Throttle, TrustedProxies
+from authkeep import Auth, AuthSettings, InvalidToken, SigningKeys, Throttle, TrustedProxies
 from authkeep.http import mount
 from authkeep.sql import SqlStore, metadata, migrate
 from authkeep.store import Store
@@ -194,3 +195,29 @@ def password() -> str:
 @pytest.fixture
 def forwarding_key() -> str:
     return FORWARDING_KEY
+
+
+@pytest.fixture
+def until() -> Any:
+    """Await `until(holds)` to go on once `holds()` is true, or what it gives to await is."""
+
+    async def wait(holds: Callable[[], Any]) -> None:
+        async with asyncio.timeout(20):
+            while not (await held if asyncio.iscoroutine(held := holds()) else held):  # noqa: ASYNC110 - of other processes
+                await asyncio.sleep(0.002)
+
+    return wait
+
+
+@pytest.fixture
+def refuses() -> Any:
+    """Whether an `Auth` takes a token for invalid."""
+
+    async def ask(auth: Auth, token: str) -> bool:
+        try:
+            await auth.verify(token)
+        except InvalidToken:
+            return True
+        return False
+
+    return ask

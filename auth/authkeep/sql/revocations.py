@@ -3,19 +3,28 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import Text, delete, func, insert, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from authkeep.revocation_feed import CHANNEL, ProcessFeed, encode
 from authkeep.sql.engine import OnEngine
+from authkeep.sql.postgres_feed import PostgresFeed
 from authkeep.sql.rows import revocation_from, revocation_row
+from authkeep.sql.sqlite_feed import SqliteFeed, is_file
 from authkeep.sql.tables import logins, revocations, tickets, users
-from authkeep.store import Revocation
+from authkeep.store import Revocation, RevocationFeed
 
 _KEEP_ENDED = timedelta(days=1)
 
 
 class SqlRevocations(OnEngine):
     """`Revocations`."""
+
+    def feed(self) -> RevocationFeed:
+        if self._engine.dialect.name == "postgresql":
+            return PostgresFeed(self._engine)
+        return SqliteFeed(self._engine) if is_file(self._engine) else ProcessFeed()
 
     async def list_revocations(self, now: datetime) -> Sequence[Revocation]:
         async with self._engine.connect() as db:
@@ -42,5 +51,10 @@ class SqlRevocations(OnEngine):
 
 async def record(db: AsyncConnection, entries: Sequence[Revocation]) -> None:
     """Store revocations, within the transaction of the change that calls for them."""
-    if entries:
-        await db.execute(insert(revocations), [revocation_row(entry) for entry in entries])
+    if not entries:
+        return
+    await db.execute(insert(revocations), [revocation_row(entry) for entry in entries])
+    if db.dialect.name == "postgresql":
+        # The commit is what publishes: nobody hears of what is rolled back, and nothing can come between the two.
+        payloads = literal([encode(entry) for entry in entries], ARRAY(Text))
+        await db.execute(select(func.pg_notify(CHANNEL, func.unnest(payloads))))

@@ -14,7 +14,7 @@ from authkeep.store.api_keys import ApiKey, ApiKeys
 from authkeep.store.audit import AuditAction, AuditEvent, AuditFilter, AuditTrail, Outcome
 from authkeep.store.factors import Factors, FactorsHeld, Passkey, Totp
 from authkeep.store.logins import Ancestor, Login, Logins, Rotation
-from authkeep.store.revocations import Ending, EndReason, Revocation, Revocations
+from authkeep.store.revocations import Ending, EndReason, Revocation, RevocationFeed, Revocations
 from authkeep.store.tickets import Purpose, Ticket, Tickets
 from authkeep.store.users import Admission, FirstAdmin, User, UserChange, Users
 
@@ -38,6 +38,7 @@ __all__ = [
     "Passkey",
     "Purpose",
     "Revocation",
+    "RevocationFeed",
     "Revocations",
     "Rotation",
     "Store",

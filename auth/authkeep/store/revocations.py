@@ -1,6 +1,6 @@
 """What has been revoked before it expired, and how logins end."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,8 +45,38 @@ class Ending:
     remember_until: datetime
 
 
+class RevocationFeed(Protocol):
+    """How processes tell one another what was revoked.
+
+    Adapters: `authkeep.sql.PostgresFeed` (LISTEN), `authkeep.sql.SqliteFeed` (a poll of the file),
+    `authkeep.valkey.ValkeyFeed` (pub/sub) and, for one process alone, `authkeep.revocation_feed.ProcessFeed`.
+    """
+
+    async def publish(self, revocations: Sequence[Revocation]) -> None:
+        """Tell the others, after the commit; nothing is left to do where the commit itself tells them.
+
+        Raises:
+            Exception: whatever the technology raises; the others learn of it by reading the set.
+        """
+        ...
+
+    def listen(self) -> AsyncGenerator[str | None]:
+        """What the others say, in the form of `authkeep.revocation_feed.encode`, for as long as the connection holds.
+
+        None means that something may have gone unheard: at the start, once listening, and whenever it may be so later.
+
+        Raises:
+            Exception: whatever the technology raises when the connection broke, or has silently died for some seconds.
+        """
+        ...
+
+
 class Revocations(Protocol):
     """What has been revoked and could still be presented."""
+
+    def feed(self) -> RevocationFeed:
+        """The fastest way this store has to tell other processes."""
+        ...
 
     async def list_revocations(self, now: datetime) -> Sequence[Revocation]:
         """Every entry that can still refuse a token: all that a process must know."""

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from authkeep.store import Login, Revocation
+from authkeep.store import Login, Revocation, RevocationFeed
 from authkeep.testing.tables import Tables
 
 
 class MemoryRevocations(Tables):
     """`Revocations`."""
+
+    def feed(self) -> RevocationFeed:
+        return self.process_feed
 
     async def list_revocations(self, now: datetime) -> Sequence[Revocation]:
         return [entry for entry in self.revocations if entry.expires_at > now]

@@ -5,6 +5,7 @@ No method of its parts awaits anything half-way, which makes each one atomic.
 
 from datetime import datetime
 
+from authkeep.revocation_feed import ProcessFeed
 from authkeep.store import ApiKey, AuditEvent, Login, Passkey, Revocation, Ticket, Totp, User
 
 
@@ -21,6 +22,7 @@ class Tables:
         self.recovery_codes: dict[str, dict[str, datetime | None]] = {}
         self.passkeys: dict[str, Passkey] = {}
         self.events: list[AuditEvent] = []
+        self.process_feed = ProcessFeed()
         self._first_admin: str | None = None
 
     def _append(self, event: AuditEvent | None) -> None:

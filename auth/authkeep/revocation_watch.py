@@ -1,0 +1,54 @@
+"""What is open under which login, so that it ends when the login does."""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from authkeep.principal import Principal
+from authkeep.store import Revocation
+
+
+class _Watch:
+    __slots__ = ("end", "principal")
+
+    def __init__(self, principal: Principal, end: Callable[[], None]) -> None:
+        self.principal = principal
+        self.end = end
+
+
+class LoginWatch:
+    """Two dictionaries: what is open costs an entry in each, and a revocation one look-up. No task, no timer."""
+
+    def __init__(self) -> None:
+        self._by_login: defaultdict[str, set[_Watch]] = defaultdict(set)
+        self._by_user: defaultdict[str, set[_Watch]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_user.values()))
+
+    @contextlib.contextmanager
+    def watching(self, principal: Principal, end: Callable[[], None]) -> Iterator[None]:
+        watch = _Watch(principal, end)
+        self._by_login[principal.login_id].add(watch)
+        self._by_user[principal.user_id].add(watch)
+        try:
+            yield
+        finally:
+            _remove(self._by_login, principal.login_id, watch)
+            _remove(self._by_user, principal.user_id, watch)
+
+    def on_revoked(self, revocation: Revocation) -> None:
+        """End what is open under the login, or under any of the user's that is older than the epoch."""
+        if revocation.sid is not None:
+            for watch in list(self._by_login.get(revocation.sid, ())):
+                watch.end()
+        if revocation.epoch is not None:
+            for watch in list(self._by_user.get(revocation.user_id, ())):
+                if watch.principal.epoch < revocation.epoch:
+                    watch.end()
+
+
+def _remove(watches: defaultdict[str, set[_Watch]], key: str, watch: _Watch) -> None:
+    watches[key].discard(watch)
+    if not watches[key]:
+        del watches[key]
