@@ -27,6 +27,7 @@ from authkeep.errors import (
     InvalidRefreshToken,
     InvalidSetupCode,
     InvalidToken,
+    LastAdmin,
     LoginNotFound,
     NotSignedIn,
     PermissionDenied,
@@ -39,6 +40,7 @@ from authkeep.errors import (
     TooManyApiKeys,
     UnacceptablePassword,
     Unavailable,
+    UserNotFound,
     WrongPassword,
 )
 from authkeep.keys import SigningKeys
@@ -75,6 +77,7 @@ __all__ = [
     "InvalidRefreshToken",
     "InvalidSetupCode",
     "InvalidToken",
+    "LastAdmin",
     "Limit",
     "LoginNotFound",
     "Logins",
@@ -102,5 +105,6 @@ __all__ = [
     "TrustedProxies",
     "UnacceptablePassword",
     "Unavailable",
+    "UserNotFound",
     "WrongPassword",
 ]

@@ -16,8 +16,10 @@ AuthError
 │   └── InvalidSetupCode            403   invalid_setup_code
 ├── LoginNotFound                   404   login_not_found: also when it is somebody else's
 ├── ApiKeyNotFound                  404   api_key_not_found: also when it is somebody else's
+├── UserNotFound                    404   user_not_found: what an admin asked for is not there
 ├── EmailTaken                      409   email_taken
 ├── TooManyApiKeys                  409   too_many_api_keys
+├── LastAdmin                       409   last_admin: nobody would be left to administer
 ├── RequestTooLarge                 413   request_too_large
 ├── InvalidInput                    422   invalid_request, with one entry in `errors` per field
 │   ├── InvalidEmail                422   invalid_email
@@ -195,12 +197,28 @@ class TooManyApiKeys(AuthError):
     message = "You have as many API keys as anybody may: revoke one first"
 
 
+class UserNotFound(AuthError):
+    """No user has this id. Only admins may ask."""
+
+    status = 404
+    code = "user_not_found"
+    message = "There is no such user"
+
+
 class EmailTaken(AuthError):
     """Another account has this address."""
 
     status = 409
     code = "email_taken"
     message = "An account with this e-mail address exists already: sign in instead"
+
+
+class LastAdmin(AuthError):
+    """No admin who can sign in would be left."""
+
+    status = 409
+    code = "last_admin"
+    message = "This is the only administrator: make somebody else one first"
 
 
 class RequestTooLarge(AuthError):

@@ -89,6 +89,7 @@ async def test_an_admins_key_has_the_role_only_while_its_user_has(auth: Auth, ht
     admin = await signed_in(auth, role=Role.ADMIN)
     text = (await make_key(auth, admin, "statistics")).text
     assert await outcome(http, "/statistics", text) == (200, "passed")
+    await signed_in(auth, "another@example.com", role=Role.ADMIN)
     ending = auth.logins.ending(EndReason.ROLE_CHANGED)
     changed = await auth.store.change_user(admin.user.id, UserChange(role=Role.USER, ending=ending))
     assert changed is not None

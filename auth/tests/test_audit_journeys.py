@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth
+from authkeep import Auth, Role
 from authkeep.store import AuditAction, AuditEvent, AuditFilter, Outcome, Store
 from authkeep.testing import FrozenClock, MemoryStore, signed_in
 
@@ -91,6 +91,7 @@ async def test_refused_sign_ins_are_recorded_and_what_was_typed_is_not(
 async def test_a_sign_in_of_somebody_disabled_is_recorded_as_that(
     client_on: httpx.AsyncClient, auth_on: Auth, alice: Any
 ) -> None:
+    await signed_in(auth_on, "admin@example.com", role=Role.ADMIN)
     await auth_on.accounts.set_disabled(alice["user"]["id"], True)
     await client_on.post("/auth/login", json=ALICE)
     *_, disabled, refused = await trail(auth_on.store)

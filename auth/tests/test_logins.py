@@ -17,6 +17,7 @@ from authkeep import (
     LoginNotFound,
     RateLimited,
     RefreshTokenReused,
+    Role,
     SignedIn,
 )
 from authkeep.password_policy import MAX_LENGTH
@@ -186,6 +187,7 @@ async def test_a_change_of_password_ends_the_other_logins(auth_on: Auth, login: 
 async def test_a_disabled_user_is_out_at_once_and_cannot_come_back(
     auth_on: Auth, login: SignedIn, password: str
 ) -> None:
+    await sign_in(auth_on, "another@example.com", role=Role.ADMIN)
     await auth_on.accounts.set_disabled(login.user.id, True)
     with pytest.raises(InvalidToken):
         await auth_on.verify(login.access_token)

@@ -111,6 +111,7 @@ async def test_a_user_without_a_password_can_have_logins(store: Store, new_user:
 async def test_a_login_that_was_overtaken_is_refused(
     store: Store, new_user: Any, new_login: Any, meanwhile: UserChange
 ) -> None:
+    await store.add_user(new_user("admin@example.com"), ANYONE)
     user = await store.add_user(new_user(), ANYONE)
     await store.change_user(user.id, meanwhile)
     assert not await store.add_login(new_login(user), user)

@@ -3,20 +3,25 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from uuid_utils.compat import uuid7
 
-from authkeep.errors import EmailTaken, RegistrationClosed
+from authkeep.errors import EmailTaken, LastAdmin, RegistrationClosed
 from authkeep.principal import Role
 from authkeep.sql.audit import append_event
 from authkeep.sql.engine import OnEngine
 from authkeep.sql.logins import end_logins
+from authkeep.sql.revocations import record
 from authkeep.sql.rows import user_from, user_row
-from authkeep.sql.tables import first_admin, users
-from authkeep.store import Admission, AuditEvent, Revocation, User, UserChange
+from authkeep.sql.tables import first_admin, metadata, users
+from authkeep.store import Admission, AuditEvent, Ending, Revocation, User, UserChange
 
+_REFERENCES = [
+    key.parent for table in metadata.tables.values() for key in table.foreign_keys if key.column is users.c.id
+]
 _CHANGEABLE = ("name", "email", "email_key", "email_verified_at", "role", "disabled", "password_hash")
 
 
@@ -70,6 +75,8 @@ class SqlUsers(OnEngine):
             condition = and_(condition, users.c.password_hash == change.expected_password_hash)
         try:
             async with self._engine.begin() as db:
+                if change.disabled or change.role not in (None, Role.ADMIN):
+                    await self._keep_an_admin_besides(db, user_id)
                 changed = await db.execute(update(users).where(condition).values(_changes(change)).returning(users))
                 row = changed.mappings().first()
                 if row is None:
@@ -80,6 +87,32 @@ class SqlUsers(OnEngine):
                 return user, await end_logins(db, user, ending, change.keep_sid) if ending else ()
         except IntegrityError:
             raise EmailTaken from None
+
+    async def delete_user(
+        self, user_id: str, ending: Ending, *, event: AuditEvent | None = None
+    ) -> Sequence[Revocation] | None:
+        async with self._engine.begin() as db:
+            await self._keep_an_admin_besides(db, user_id)
+            epoch = (await db.execute(delete(users).where(users.c.id == user_id).returning(users.c.epoch))).scalar()
+            if epoch is None:
+                return None
+            # By hand too: not every host lets SQLite enforce foreign keys, and no credential may outlive its user.
+            for reference in _REFERENCES:
+                await db.execute(delete(reference.table).where(reference == user_id))
+            entries = [Revocation(str(uuid7()), None, user_id, epoch + 1, ending.remember_until)]
+            await record(db, entries)
+            await append_event(db, event)
+            return entries
+
+    async def _keep_an_admin_besides(self, db: AsyncConnection, user_id: str) -> None:
+        # Two admins who remove each other hold different rows. The claim of the first admin is one row that both can
+        # take, so the second looks at who is left when the first has finished.
+        dialect_insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        claim = dialect_insert(first_admin).values(slot=1, user_id=user_id)
+        await db.execute(claim.on_conflict_do_update(index_elements=["slot"], set_={"slot": 1}))
+        admins = select(users.c.id).where(users.c.role == Role.ADMIN.value, users.c.disabled.is_(False)).limit(2)
+        if (await db.execute(admins)).scalars().all() == [user_id]:
+            raise LastAdmin
 
     async def is_empty(self) -> bool:
         somebody = or_(exists(select(users.c.id)), exists(select(first_admin.c.slot)))

@@ -18,6 +18,8 @@ class EndReason(StrEnum):
     DISABLED = "disabled"
     FACTOR_REMOVED = "factor_removed"
     FACTORS_RESET = "factors_reset"
+    DELETED = "deleted"
+    ENDED_BY_ADMIN = "ended_by_admin"
     REUSED = "refresh_token_reused"
 
 

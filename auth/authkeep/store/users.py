@@ -96,6 +96,17 @@ class Users(Protocol):
 
         Raises:
             EmailTaken: another account has the new `email_key`.
+            LastAdmin: no admin who can sign in would be left, whoever else changes or leaves at the same time.
+        """
+        ...
+
+    async def delete_user(
+        self, user_id: str, ending: Ending, *, event: AuditEvent | None = None
+    ) -> Sequence[Revocation] | None:
+        """Delete a user and all that hangs on them, but for the audit trail. None when there is no such user.
+
+        Raises:
+            LastAdmin: as above.
         """
         ...
 

@@ -36,14 +36,19 @@ class SignedInUser:
         return {"Authorization": f"Bearer {self.access_token}"}
 
 
-async def signed_in(auth: Auth, email: str = "alice@example.com", *, role: Role = Role.USER) -> SignedInUser:
-    """A user with this role, created if need be, and a login of theirs. They have no password."""
+async def signed_in(auth: Auth, email: str = "alice@example.com", *, role: Role | None = None) -> SignedInUser:
+    """A user, created if need be without a password, and a login of theirs.
+
+    Args:
+        role: which a user of before is given too; without it, that one keeps theirs and a new one is no admin.
+    """
     shown, key = parse_email(email)
     user = await auth.store.find_user_by_email(key)
     if user is None:
-        added = User(str(uuid7()), shown, key, "", role, None, 0, False, auth.clock.now())
-        user = await auth.store.add_user(added, Admission.ANYONE)
-    if user.role is not role:
+        added = User(str(uuid7()), shown, key, "", role or Role.USER, None, 0, False, auth.clock.now())
+        # The first of all would be made an admin otherwise.
+        user = await auth.store.add_user(added, Admission.IMPORTED)
+    if role is not None and user.role is not role:
         changed = await auth.store.change_user(user.id, UserChange(role=role))
         user = changed[0] if changed else user
     login = await auth.logins.open(user, Device("127.0.0.1", "test"))

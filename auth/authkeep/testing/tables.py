@@ -28,3 +28,12 @@ class Tables:
     def _append(self, event: AuditEvent | None) -> None:
         if event is not None:
             self.events.append(event)
+
+    def _forget(self, user_id: str) -> None:
+        """What hangs on a user, where tables have a foreign key that cascades."""
+        self.logins = {sid: login for sid, login in self.logins.items() if login.user_id != user_id}
+        self.api_keys = {key: api_key for key, api_key in self.api_keys.items() if api_key.user_id != user_id}
+        self.tickets = {key: ticket for key, ticket in self.tickets.items() if ticket.user_id != user_id}
+        self.passkeys = {key: passkey for key, passkey in self.passkeys.items() if passkey.user_id != user_id}
+        self.totp.pop(user_id, None)
+        self.recovery_codes.pop(user_id, None)

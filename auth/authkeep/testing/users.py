@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from authkeep.errors import EmailTaken, RegistrationClosed
+from uuid_utils.compat import uuid7
+
+from authkeep.errors import EmailTaken, LastAdmin, RegistrationClosed
 from authkeep.principal import Role
-from authkeep.store import Admission, AuditEvent, Revocation, User, UserChange
+from authkeep.store import Admission, AuditEvent, Ending, Revocation, User, UserChange
 from authkeep.testing.logins import MemoryLogins
 
 CHANGEABLE = ("name", "email", "email_key", "email_verified_at", "role", "disabled", "password_hash")
@@ -43,6 +45,8 @@ class MemoryUsers(MemoryLogins):
         user = self.users.get(user_id)
         if user is None or change.expected_password_hash not in (None, user.password_hash):
             return None
+        if change.disabled or change.role not in (None, Role.ADMIN):
+            self._keep_an_admin_besides(user_id)
         namesake = await self.find_user_by_email(change.email_key) if change.email_key else None
         if namesake is not None and namesake.id != user_id:
             raise EmailTaken
@@ -51,6 +55,23 @@ class MemoryUsers(MemoryLogins):
         changed = self.users[user_id] = replace(user, **given, epoch=user.epoch + raises_epoch)
         self._append(event)
         return changed, self._end_logins(changed, change.ending, change.keep_sid)
+
+    async def delete_user(
+        self, user_id: str, ending: Ending, *, event: AuditEvent | None = None
+    ) -> Sequence[Revocation] | None:
+        self._keep_an_admin_besides(user_id)
+        user = self.users.pop(user_id, None)
+        if user is None:
+            return None
+        self._forget(user_id)
+        entries = [Revocation(str(uuid7()), None, user_id, user.epoch + 1, ending.remember_until)]
+        self.revocations += entries
+        self._append(event)
+        return entries
+
+    def _keep_an_admin_besides(self, user_id: str) -> None:
+        if [user.id for user in self.users.values() if user.role is Role.ADMIN and not user.disabled] == [user_id]:
+            raise LastAdmin
 
     async def is_empty(self) -> bool:
         return self._first_admin is None and not self.users
