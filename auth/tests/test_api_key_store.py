@@ -17,7 +17,7 @@ from authkeep.testing import FrozenClock
 @pytest.fixture
 async def owner(store: Store, clock: FrozenClock) -> User:
     user = User(str(uuid7()), "alice@example.com", "alice@example.com", "", Role.USER, None, 0, False, clock.now())
-    return await store.add_user(user, Admission.ANYONE)
+    return await store.add_user(user, Admission.IMPORTED)
 
 
 @pytest.fixture
