@@ -61,7 +61,7 @@ class Decision:
         name: of the limit, as clients see it in the RateLimit fields.
         remaining: uses left right now.
         retry_after: seconds until the next use is allowed; 0 when this one was.
-        reset: seconds until the whole limit is available again.
+        reset: seconds until there is one more use than there is now.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Decision:
     reset: float
 
     def headers(self) -> dict[str, str]:
-        """The fields of draft-ietf-httpapi-ratelimit-headers, and Retry-After on a refusal."""
+        """The fields of draft-ietf-httpapi-ratelimit-headers-11, and Retry-After on a refusal."""
         window = math.ceil(self.limit.period.total_seconds())
         wait = self.retry_after if not self.allowed else self.reset
         fields = {
@@ -90,10 +90,20 @@ class Counters(Protocol):
     async def advance(self, key: str, cost: float, ceiling: float) -> tuple[bool, float]:
         """Buy `cost` seconds for `key` unless that would put it more than `ceiling` seconds ahead of now.
 
+        A negative cost gives back what was bought; nobody gets further back than now.
+
         Returns:
             Whether it was bought, and how many seconds ahead the key is afterwards.
         """
         ...
+
+
+def buy(ahead: float, cost: float, ceiling: float) -> tuple[bool, float]:
+    """The algorithm itself, for one key that is `ahead` seconds ahead of now; what `Counters.advance` returns."""
+    ahead = max(ahead, 0.0)
+    # A float of seconds cannot hold 1/3 exactly; without the tolerance the last use of a limit is refused.
+    allowed = ahead + cost <= ceiling + 1e-6
+    return allowed, max(ahead + cost, 0.0) if allowed else ahead
 
 
 class MemoryCounters:
@@ -106,11 +116,7 @@ class MemoryCounters:
 
     async def advance(self, key: str, cost: float, ceiling: float) -> tuple[bool, float]:
         now = self._clock.monotonic()
-        ahead = max(self._arrivals.pop(key, now) - now, 0.0)
-        # A float of seconds cannot hold 1/3 exactly; without the tolerance the last use of a limit is refused.
-        allowed = ahead + cost <= ceiling + 1e-6
-        if allowed:
-            ahead += cost
+        allowed, ahead = buy(self._arrivals.pop(key, now) - now, cost, ceiling)
         self._arrivals[key] = now + ahead
         if len(self._arrivals) > self._max_keys:
             del self._arrivals[next(iter(self._arrivals))]
@@ -140,7 +146,7 @@ class Throttle:
         allowed, ahead = await self._counters.advance(f"{name}:{key}", cost, period)
         remaining = max(0, math.floor((period - ahead) / limit.interval + 1e-6))
         retry_after = 0.0 if allowed else max(0.0, ahead + cost - period)
-        return Decision(name, allowed, limit, remaining, retry_after, ahead)
+        return Decision(name, allowed, limit, remaining, retry_after, ahead - period + (remaining + 1) * limit.interval)
 
     async def require(self, name: str, key: str, *, uses: int = 1) -> Decision:
         """As `hit`, for callers that have nothing else to do with a refusal.
@@ -153,3 +159,11 @@ class Throttle:
         if not decision.allowed:
             raise RateLimited(headers=decision.headers(), retry_after=decision.retry_after)
         return decision
+
+    async def give_back(self, name: str, key: str) -> None:
+        """Undo one `hit` that was allowed: for limits on failures, which everybody pays before it is known.
+
+        Paid first and given back, so that of many who try at once no more get through than the limit says.
+        """
+        limit = self.limits[name]
+        await self._counters.advance(f"{name}:{key}", -limit.interval, limit.period.total_seconds())
