@@ -9,6 +9,7 @@ from authkeep.api_key_verifier import ApiKeyVerifier
 from authkeep.api_keys import ApiKeys
 from authkeep.audit import Audit
 from authkeep.clock import Clock, SystemClock
+from authkeep.device_tokens import DeviceTokens
 from authkeep.errors import InvalidToken
 from authkeep.keys import SigningKeys
 from authkeep.logins import Logins
@@ -89,6 +90,7 @@ class Auth:
             self.audit,
             setup_code=setup_code,
         )
+        self.device_tokens = DeviceTokens(keys.derive, settings.device_lifetime)
         self.api_keys = ApiKeys(settings, store, self.clock, self.audit, self.revocations)
         self.api_key_verifier = ApiKeyVerifier(settings, store, self.clock, self.revocations)
 

@@ -38,8 +38,11 @@ class AuthSettings:
         scopes: what an API key can be limited to, each with a line for whoever makes one; without any there are none.
         api_key_prefix: how keys begin, by which people and scanners know whose they are: `acme_`.
         max_api_keys: how many a user may have.
+        device_lifetime: how long a browser on which somebody signed in is known again.
         limit_login, limit_register, limit_refresh: per client address. limit_password, limit_profile,
             limit_api_keys (keys made): per user.
+        limit_login_account: failures at one account by strangers, wherever they come from. limit_login_device:
+            attempts on one device that is known.
 
     Raises:
         ValueError: a value cannot work; the message names the setting.
@@ -58,6 +61,7 @@ class AuthSettings:
     refresh_grace_uses: int = 30
     revocation_reread: timedelta = timedelta(seconds=5)
     revocation_lease: timedelta = timedelta(seconds=15)
+    device_lifetime: timedelta = timedelta(days=180)
     secure_cookies: bool = False
     trusted_origins: frozenset[str] = frozenset()
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
@@ -67,6 +71,8 @@ class AuthSettings:
     api_key_prefix: str = "ck_"
     max_api_keys: int = 50
     limit_login: Limit = field(default=Limit.parse("30/minute"))
+    limit_login_account: Limit = field(default=Limit.parse("10/15 minutes"))
+    limit_login_device: Limit = field(default=Limit.parse("20/15 minutes"))
     limit_register: Limit = field(default=Limit.parse("10/minute"))
     limit_refresh: Limit = field(default=Limit.parse("120/minute"))
     limit_password: Limit = field(default=Limit.parse("10/minute"))
@@ -84,6 +90,7 @@ class AuthSettings:
             ("refresh_grace", timedelta(0) <= self.refresh_grace <= timedelta(seconds=10), "is at most 10 s"),
             ("refresh_grace_uses", 0 <= self.refresh_grace_uses <= 100, "is 0 to 100"),
             ("revocation_reread", timedelta(0) < self.revocation_reread < self.revocation_lease, "is under the lease"),
+            ("device_lifetime", timedelta(days=1) <= self.device_lifetime <= timedelta(days=400), "is 1 to 400 days"),
             ("hashing_threads", self.hashing_threads in (1, 2), "is 1 or 2: more would starve everything else"),
             ("hashing_queue", 1 <= self.hashing_queue <= 1000, "is 1 to 1000"),
             ("api_key_prefix", bool(_API_KEY_PREFIX.fullmatch(self.api_key_prefix)), "is like acme_"),
@@ -102,6 +109,8 @@ class AuthSettings:
     def limits(self) -> Mapping[str, Limit]:
         return {
             "login": self.limit_login,
+            "login_account": self.limit_login_account,
+            "login_device": self.limit_login_device,
             "register": self.limit_register,
             "refresh": self.limit_refresh,
             "password": self.limit_password,

@@ -66,10 +66,9 @@ def settings() -> AuthSettings:
 
 
 @pytest.fixture
-def lenient() -> Throttle:
+def lenient(settings: AuthSettings) -> Throttle:
     """Limits that no test meets by accident; those about limits make their own."""
-    names = ("login", "register", "refresh", "password", "profile")
-    return Throttle(MemoryCounters(), {name: Limit.parse("1000/second") for name in names})
+    return Throttle(MemoryCounters(), {name: Limit.parse("1000/second") for name in settings.limits})
 
 
 @asynccontextmanager

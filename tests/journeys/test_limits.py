@@ -1,5 +1,6 @@
 """Limits over HTTP: counted per client address before sign-in and per user after it, and told in headers."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,9 +85,12 @@ def test_a_trusted_proxy_speaks_for_its_clients(tmp_path: Path) -> None:
         running_server(tmp_path / "data", {**ENVIRON, "CHATKEEP_TRUSTED_PROXIES": "127.0.0.0/8"}) as server,
         httpx.Client(base_url=server.url, trust_env=False) as http,
     ):
+        guesses = itertools.count()
 
         def sign_in(forwarded: str) -> int:
-            return http.post("/auth/login", json=WRONG, headers={"X-Forwarded-For": forwarded}).status_code
+            # At another account each time: one alone would be at its own limit before any address is.
+            wrong = WRONG | {"email": f"nobody{next(guesses)}@example.org"}
+            return http.post("/auth/login", json=wrong, headers={"X-Forwarded-For": forwarded}).status_code
 
         assert [sign_in("203.0.113.1") for _ in range(7)] == [401] * 6 + [429]
         assert sign_in("203.0.113.2") == 401

@@ -1,15 +1,17 @@
 """Requests of the page's forms to the API: on the event loop, in the name of the browser that sent the form."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from starlette.requests import HTTPConnection
 
+from chatkeep_ui import cookies
 from chatkeep_ui.api_client import API_TIMEOUT
 from chatkeep_ui.problem import Unreachable, raise_for_problem
 
+DEVICE_HEADER = "Authkeep-Device"
 FORWARDING_KEY_HEADER = "X-Chatkeep-Forwarding-Key"
 
 
@@ -20,6 +22,7 @@ class Caller:
     forwarded_for: str
     scheme: str
     user_agent: str
+    device_token: str | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, connection: HTTPConnection, *, secure: bool) -> "Caller":
@@ -30,12 +33,21 @@ class Caller:
         peer = connection.client.host if connection.client else ""
         chain = [part for part in (*connection.headers.getlist("x-forwarded-for"), peer) if part]
         user_agent = connection.headers.get("user-agent", "")
-        return cls(_printable(", ".join(chain)), "https" if secure else "http", _printable(user_agent))
+        return cls(
+            forwarded_for=_printable(", ".join(chain)),
+            scheme="https" if secure else "http",
+            user_agent=_printable(user_agent),
+            device_token=cookies.device_token(connection, secure=secure),
+        )
 
     def headers(self) -> dict[str, str]:
         """For the request to the API."""
         headers = {"X-Forwarded-Proto": self.scheme, "User-Agent": self.user_agent}
-        return headers | {"X-Forwarded-For": self.forwarded_for} if self.forwarded_for else headers
+        if self.forwarded_for:
+            headers["X-Forwarded-For"] = self.forwarded_for
+        if self.device_token:
+            headers[DEVICE_HEADER] = self.device_token
+        return headers
 
 
 class ApiRequests:

@@ -1,9 +1,10 @@
-"""The two cookies of the page. Both are HttpOnly: no script, ours included, can read them.
+"""The cookies of the page. All are HttpOnly: no script, ours included, can read them.
 
-The *refresh cookie* belongs to the API, which sets and rotates it; the page only carries it to and fro.
+The *refresh cookie* belongs to the API, which sets and rotates it; the page only carries it to and fro. So does the
+*device cookie*, by which the API knows a browser that has signed in before; it stays when somebody signs out.
 The *page cookie* is a random key into the vault, and means nothing to anybody else.
 
-The `__Host-` prefix (RFC 6265bis, section 4.1.3.2) keeps a neighbouring subdomain from planting either. That holds only
+The `__Host-` prefix (RFC 6265bis, section 4.1.3.2) keeps a neighbouring subdomain from planting them. That holds only
 if the unprefixed names are not read at all where browsers come by https (`secure`), and if a value cannot grow into a
 second cookie on its way to the API: so values are taken as they stand, unquoted by nobody, and only in our own shape.
 """
@@ -18,10 +19,12 @@ from starlette.responses import Response
 
 PAGE_COOKIE: Final = "chatkeep_page"
 REFRESH_COOKIE: Final = "authkeep_refresh"
+DEVICE_COOKIE: Final = "authkeep_device"
 HOST_PREFIX: Final = "__Host-"
 # As the vault and the API make them.
 _PAGE_KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _REFRESH_TOKEN: Final = re.compile(r"akr_[A-Za-z0-9_-]{92}")
+_DEVICE_TOKEN: Final = re.compile(r"akd_[A-Za-z0-9_-]{48,160}")
 
 
 def page_key(connection: HTTPConnection, *, secure: bool) -> str | None:
@@ -32,6 +35,11 @@ def page_key(connection: HTTPConnection, *, secure: bool) -> str | None:
 def refresh_token(connection: HTTPConnection, *, secure: bool) -> str | None:
     """The refresh token this browser holds; None also for what no API of ours ever gave out."""
     return _value(connection, _name(REFRESH_COOKIE, secure=secure), _REFRESH_TOKEN)
+
+
+def device_token(connection: HTTPConnection, *, secure: bool) -> str | None:
+    """What proves to the API that somebody has signed in with this browser before."""
+    return _value(connection, _name(DEVICE_COOKIE, secure=secure), _DEVICE_TOKEN)
 
 
 def refresh_cookie_pair(token: str, *, secure: bool) -> str:

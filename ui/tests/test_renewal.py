@@ -76,6 +76,12 @@ def test_a_browser_cannot_present_the_forwarding_key_through_us(site: Site) -> N
     assert headers["x-forwarded-for"] == "6.6.6.6, 127.0.0.1"
 
 
+def test_the_api_learns_that_somebody_has_signed_in_with_this_browser_before(site: Site) -> None:
+    for token, passed_on in (("akd_" + "x" * 59, True), ("akd_x", False), ('"akd_' + "x" * 59 + '"', False)):
+        site.browser(authkeep_device=token).get("/sign-in")
+        assert (site.api.seen[-1][2].get("authkeep-device") == token) is passed_on
+
+
 def test_a_forged_forwarding_line_does_not_hide_the_one_a_proxy_appends(site: Site) -> None:
     site.browser().http.get("/sign-in", headers=[("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "9.9.9.9")])
 

@@ -1,6 +1,10 @@
-"""The browser transport of refresh tokens: a cookie that no script can read and no other site can use."""
+"""The cookies: the refresh token of the browser transport, and the token by which a device is known again.
+
+No script can read either, and no other site can use them.
+"""
 
 import re
+from datetime import timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -11,7 +15,8 @@ from starlette.responses import Response
 from authkeep.errors import CrossSiteRequest
 from authkeep.http.identity import identity_of
 
-_NAME = "authkeep_refresh"
+_REFRESH = "authkeep_refresh"
+_DEVICE = "authkeep_device"
 # RFC 6265, section 4.1.1, without the quotes: what we set ourselves needs none.
 _COOKIE_OCTETS = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
 
@@ -19,33 +24,44 @@ _COOKIE_OCTETS = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
 def set_refresh_cookie(request: Request, response: Response, token: str) -> None:
     """Hand the token over in the cookie that fits the request."""
     settings = identity_of(request.scope).auth.settings
-    max_age = int(settings.refresh_idle_lifetime.total_seconds())
-    _set(request, response, token, max_age)
+    _set(request, response, _REFRESH, token, settings.refresh_idle_lifetime)
 
 
 def clear_refresh_cookie(request: Request, response: Response) -> None:
     """Remove the cookie, if the browser sent one."""
-    if _cookie_name(request) in request.cookies:
-        _set(request, response, "", 0)
+    if _cookie_name(request, _REFRESH) in request.cookies:
+        _set(request, response, _REFRESH, "", timedelta(0))
 
 
 def read_refresh_cookie(request: Request) -> str | None:
-    """The token the browser keeps, if it does.
+    """The token the browser keeps, if it does."""
+    return _read(request, _REFRESH)
 
-    Read by the letter: a lenient parser that strips odd spaces from names and unquotes values would let a neighbouring
-    subdomain plant what looks like the `__Host-` cookie to us and like another one to the browser.
-    """
-    name = _cookie_name(request)
+
+def set_device_cookie(request: Request, response: Response, token: str) -> None:
+    """Let this browser be known again. It stays through sign-out: what it is good for begins there."""
+    _set(request, response, _DEVICE, token, identity_of(request.scope).auth.settings.device_lifetime)
+
+
+def read_device_cookie(request: Request) -> str | None:
+    """What `set_device_cookie` gave this browser, if it did."""
+    return _read(request, _DEVICE)
+
+
+def _read(request: Request, cookie: str) -> str | None:
+    # By the letter: a lenient parser that strips odd spaces from names and unquotes values would let a neighbouring
+    # subdomain plant what looks like the `__Host-` cookie to us and like another one to the browser.
+    name = _cookie_name(request, cookie)
     pairs = [pair.strip(" ").partition("=") for line in request.headers.getlist("cookie") for pair in line.split(";")]
     found = {value for key, _, value in pairs if key == name and _COOKIE_OCTETS.fullmatch(value)}
     return found.pop() if len(found) == 1 else None
 
 
-def _set(request: Request, response: Response, value: str, max_age: int) -> None:
+def _set(request: Request, response: Response, cookie: str, value: str, lifetime: timedelta) -> None:
     response.set_cookie(
-        _cookie_name(request),
+        _cookie_name(request, cookie),
         value,
-        max_age=max_age,
+        max_age=int(lifetime.total_seconds()),
         path="/",
         secure=_is_secure(request),
         httponly=True,
@@ -53,9 +69,9 @@ def _set(request: Request, response: Response, value: str, max_age: int) -> None
     )
 
 
-def _cookie_name(request: Request) -> str:
+def _cookie_name(request: Request, cookie: str) -> str:
     # `__Host-` keeps a sibling domain from planting its own, but browsers take it only with Secure.
-    return f"__Host-{_NAME}" if _is_secure(request) else _NAME
+    return f"__Host-{cookie}" if _is_secure(request) else cookie
 
 
 def _is_secure(request: Request) -> bool:

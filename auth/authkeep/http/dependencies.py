@@ -9,7 +9,6 @@ from starlette.requests import HTTPConnection, Request
 from authkeep.auth import Auth
 from authkeep.client_address import Address
 from authkeep.device import Device
-from authkeep.errors import RateLimited
 from authkeep.http.identity import identity_of
 from authkeep.http.policies import signed_in
 from authkeep.principal import Principal
@@ -50,10 +49,7 @@ def throttled(name: str, *, by_address: bool = False) -> Callable[[Request, Resp
         identity = identity_of(request.scope)
         signed_in_as = None if by_address else identity.principal
         key = f"user:{signed_in_as.user_id}" if signed_in_as else f"address:{identity.address.limit_key}"
-        decision = await identity.auth.throttle.hit(name, key)
-        identity.decisions.append(decision)
-        if not decision.allowed:
-            raise RateLimited(retry_after=decision.retry_after)
+        await identity.count(name, key)
         response.headers.update(identity.limit_headers())
 
     return count

@@ -5,7 +5,7 @@ from typing import Any
 
 from authkeep.auth import Auth
 from authkeep.client_address import Address
-from authkeep.errors import AuthError, InsufficientScope, NotSignedIn
+from authkeep.errors import AuthError, InsufficientScope, NotSignedIn, RateLimited
 from authkeep.principal import Principal
 from authkeep.principal import Scope as TokenScope
 from authkeep.throttle import Decision
@@ -62,6 +62,17 @@ class RequestIdentity:
         """Whether the browser's end of the connection is HTTPS, as far as that can be believed."""
         _ = self.address
         return (self._scheme or self._scope["scheme"]) in ("https", "wss")
+
+    async def count(self, name: str, key: str) -> None:
+        """Count this request against a limit, and remember what it said for `limit_headers`.
+
+        Raises:
+            RateLimited: the limit is used up.
+        """
+        decision = await self.auth.throttle.hit(name, key)
+        self.decisions.append(decision)
+        if not decision.allowed:
+            raise RateLimited(retry_after=decision.retry_after)
 
     def limit_headers(self) -> dict[str, str]:
         """The RateLimit fields for everything that was counted; several limits make one list each."""

@@ -15,6 +15,7 @@ from authkeep.http.cookies import (
     set_refresh_cookie,
 )
 from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal, throttled
+from authkeep.http.guessing import GuessesCounted, count_guesses, remember_device
 from authkeep.http.policies import owner_of, public
 from authkeep.http.problems import MAX_BODY, ProblemRoute
 from authkeep.http.schemas import Credentials, LoginOut, LoginsPage, RefreshRequest, TokensOut
@@ -33,19 +34,24 @@ def _hand_over(request: Request, response: Response, signed_in: SignedIn, transp
 @router.post(
     "/login",
     response_model_exclude_unset=True,
-    dependencies=[Depends(public), Depends(throttled("login", by_address=True)), Depends(same_origin_for_cookies)],
+    dependencies=[Depends(public), Depends(count_guesses), Depends(same_origin_for_cookies)],
 )
 async def login(
     request: Request,
     response: Response,
     auth: CurrentAuth,
     device: ClientDevice,
+    guesses: GuessesCounted,
     credentials: Credentials,
     transport: Transport = "json",
 ) -> TokensOut:
     """Sign in. Unknown user, wrong password and disabled user are one answer."""
-    signed_in = await auth.logins.sign_in(credentials.email, credentials.password, device)
-    return _hand_over(request, response, signed_in, transport)
+    async with guesses.at(credentials.email):
+        signed_in = await auth.logins.sign_in(credentials.email, credentials.password, device)
+    tokens = _hand_over(request, response, signed_in, transport)
+    if device_token := remember_device(request, response, signed_in.user.email, transport):
+        tokens.device_token = device_token
+    return tokens
 
 
 @router.post(

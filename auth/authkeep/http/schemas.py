@@ -76,12 +76,13 @@ class UserOut(BaseModel):
 
 
 class TokensOut(BaseModel):
-    """As RFC 6749, section 5.1. `refresh_token` is left out where the cookie carries it."""
+    """As RFC 6749, section 5.1. `refresh_token` and `device_token` are left out where cookies carry them."""
 
     access_token: str = Field(repr=False)
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a kind, not a token
     expires_in: int
     refresh_token: str | None = Field(default=None, repr=False)
+    device_token: str | None = Field(default=None, repr=False)
     user: UserOut
 
     @classmethod
