@@ -47,8 +47,9 @@ from authkeep.keys import SigningKeys
 from authkeep.logins import Logins, SignedIn
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal, Role, Scope
+from authkeep.revocation_feed import ProcessFeed
 from authkeep.settings import AuthSettings
-from authkeep.store import Store
+from authkeep.store import RevocationFeed, Store
 from authkeep.throttle import Counters, Decision, Limit, MemoryCounters, Throttle
 
 __all__ = [
@@ -87,12 +88,14 @@ __all__ = [
     "PasswordHasher",
     "PermissionDenied",
     "Principal",
+    "ProcessFeed",
     "RateLimited",
     "RecentSignInRequired",
     "RefreshTokenReused",
     "RegistrationClosed",
     "RegistrationState",
     "RequestTooLarge",
+    "RevocationFeed",
     "RevocationsUnknown",
     "Role",
     "Scope",

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 
 from authkeep.clock import Clock
@@ -33,6 +33,7 @@ class Revocations:
     """Keeps the view fresh, says whether it may be believed, and tells whoever holds something open.
 
     Attributes:
+        feed: how other processes are told, and heard.
         listening: whether the feed is connected; without it the others' changes arrive within a second or so.
         failures: how often the store or the feed failed, or the feed said what nobody of us would.
     """
@@ -45,7 +46,7 @@ class Revocations:
         self.failures = 0
         self._store = store
         self._clock = clock
-        self._feed = feed
+        self.feed = feed
         self._reread_seconds = reread.total_seconds()
         self._lease_seconds = lease.total_seconds()
         self._confirmed_at = float("-inf")
@@ -67,23 +68,26 @@ class Revocations:
         self._subscribers.append(on_revoked)
         return lambda: self._subscribers.remove(on_revoked)
 
-    @contextlib.contextmanager
-    def watching(self, principal: Principal, end: Callable[[], None]) -> Iterator[None]:
-        """While the block lasts, call `end` on the event loop as soon as the login of `principal` is revoked.
+    def watch(self, principal: Principal, end: Callable[[], None]) -> Callable[[], None]:
+        """Call `end` on the event loop as soon as the login of `principal` is revoked, by which process ever.
 
-        At once, if that came to pass between the check of the token and now.
+        At once, if that came to pass between the check of the token and now. Costs two entries in dictionaries: no
+        task, no timer.
+
+        Returns:
+            What ends the watch, and has to be called when that which was open is closed.
         """
-        with self._watch.watching(principal, end):
-            if self.view.refuses(principal):
-                end()
-            yield
+        forget = self._watch.add(principal, end)
+        if self.view.refuses(principal):
+            end()
+        return forget
 
     async def apply(self, revocations: Sequence[Revocation]) -> None:
         """To be awaited after each commit that revokes: this process knows at once, and the others are told."""
         self._learn(revocations)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await self._feed.publish(revocations)
+                await self.feed.publish(revocations)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises: it is committed, and the others re-read
             self._failed("A revocation was not published", error)
 
@@ -160,7 +164,7 @@ class Revocations:
         retry = _RETRY_SECONDS[0]
         while True:
             try:
-                async with contextlib.aclosing(self._feed.listen()) as heard:
+                async with contextlib.aclosing(self.feed.listen()) as heard:
                     async for payload in heard:
                         self.listening, retry = True, _RETRY_SECONDS[0]
                         self._hear(payload)

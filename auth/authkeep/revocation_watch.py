@@ -1,8 +1,7 @@
 """What is open under which login, so that it ends when the login does."""
 
-import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from authkeep.principal import Principal
 from authkeep.store import Revocation
@@ -26,16 +25,16 @@ class LoginWatch:
     def __len__(self) -> int:
         return sum(map(len, self._by_user.values()))
 
-    @contextlib.contextmanager
-    def watching(self, principal: Principal, end: Callable[[], None]) -> Iterator[None]:
+    def add(self, principal: Principal, end: Callable[[], None]) -> Callable[[], None]:
+        """Returns what forgets it again."""
         watch = _Watch(principal, end)
         self._by_login[principal.login_id].add(watch)
         self._by_user[principal.user_id].add(watch)
-        try:
-            yield
-        finally:
-            _remove(self._by_login, principal.login_id, watch)
-            _remove(self._by_user, principal.user_id, watch)
+        return lambda: self._forget(watch)
+
+    def _forget(self, watch: _Watch) -> None:
+        _remove(self._by_login, watch.principal.login_id, watch)
+        _remove(self._by_user, watch.principal.user_id, watch)
 
     def on_revoked(self, revocation: Revocation) -> None:
         """End what is open under the login, or under any of the user's that is older than the epoch."""

@@ -165,7 +165,7 @@ async def told(
 
 
 def saying(auth: Auth) -> Saying:
-    feed = auth.revocations._feed
+    feed = auth.revocations.feed
     assert isinstance(feed, Saying)
     return feed
 

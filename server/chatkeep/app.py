@@ -4,7 +4,7 @@ import asyncio
 import importlib.util
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -54,7 +54,7 @@ class Parts:
 
     database: Database
     auth: identity.Auth
-    close_counters: Callable[[], Awaitable[None]]
+    shared: identity.Shared
     chat_model: ChatModel
     chat: ChatServices
 
@@ -101,7 +101,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(parts.database.aclose)
-            stack.push_async_callback(parts.close_counters)
+            stack.push_async_callback(parts.shared.aclose)
             stack.push_async_callback(parts.chat_model.aclose)
             await stack.enter_async_context(parts.auth.running())
             await parts.chat.runner.open()
@@ -147,14 +147,14 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 def _make_parts(settings: Settings, forwarding_key: str) -> Parts:
     try:
         database = Database(settings.effective_database_url)
-        counters, close_counters = identity.make_counters(settings)
-        auth = identity.make_auth(settings, database, counters, forwarding_key)
+        shared = identity.make_shared(settings, database)
+        auth = identity.make_auth(settings, database, shared, forwarding_key)
     except (DatabaseUnusable, ValueError) as error:
         raise ServerUnusable(str(error)) from None
     chat_model = _make_chat_model(settings)
     catalogue = ModelCatalogue(chat_model, monotonic)
     runner = GenerationRunner(database, chat_model, catalogue, settings.llm_context_tokens)
-    return Parts(database, auth, close_counters, chat_model, ChatServices(database, catalogue, runner, OpenStreams()))
+    return Parts(database, auth, shared, chat_model, ChatServices(database, catalogue, runner, OpenStreams()))
 
 
 def _make_chat_model(settings: Settings) -> ChatModel:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, NewType
@@ -17,6 +18,8 @@ from authkeep import (
     Limit,
     MemoryCounters,
     Principal,
+    ProcessFeed,
+    RevocationFeed,
     SigningKeys,
     Throttle,
     TrustedProxies,
@@ -43,11 +46,12 @@ __all__ = [
     "Counters",
     "OwnerId",
     "SigningKeys",
+    "WatchLogin",
     "auth_metadata",
     "create_admin",
     "identity_of",
     "make_auth",
-    "make_counters",
+    "make_shared",
     "mount",
     "owned",
     "public",
@@ -60,6 +64,9 @@ __all__ = [
 
 OwnerId = NewType("OwnerId", str)
 """Whose data it is. Minted here alone, from a verified principal; all that touches data takes one first."""
+
+WatchLogin = Callable[[Callable[[], None]], Callable[[], None]]
+"""Calls the function it is given when the login of a request is revoked; returns what has to be called to forget it."""
 
 CHAT_SCOPE = "chat"
 # What an API key may be limited to, in the words of whoever makes one.
@@ -84,8 +91,19 @@ def owned(parameter: str) -> Any:
     return Depends(owner_of(parameter, scope=CHAT_SCOPE))
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the instances share beside the database: counts of limits, and news of what was revoked; None: by the
+    database's own way.
+    """
+
+    counters: Counters
+    feed: RevocationFeed | None
+    aclose: Callable[[], Awaitable[None]]
+
+
 def make_auth(
-    settings: Settings, database: Database, counters: Counters | None = None, forwarding_key: str | None = None
+    settings: Settings, database: Database, shared: Shared | None = None, forwarding_key: str | None = None
 ) -> Auth:
     """authkeep, as these settings want it. Creates the signing keys at the first start.
 
@@ -93,6 +111,7 @@ def make_auth(
         ValueError: the keys cannot be read or made; the message names the setting.
     """
     keys = signing_keys(settings)
+    shared = shared or _within_the_process(database)
     return Auth(
         AuthSettings(
             issuer=settings.public_url or "chatkeep",
@@ -109,7 +128,8 @@ def make_auth(
         ),
         SqlStore(database.engine),
         keys,
-        throttle=Throttle(counters or MemoryCounters(), {"send": Limit.parse(settings.limit_send)}),
+        feed=shared.feed,
+        throttle=Throttle(shared.counters, {"send": Limit.parse(settings.limit_send)}),
         setup_code=_setup_code(keys) if reachable_by_others(settings) else None,
     )
 
@@ -174,18 +194,18 @@ def signing_keys(settings: Settings, *, create: bool = True) -> SigningKeys:
         raise ValueError(f"CHATKEEP_SECRET_KEY_FILE: {error}") from None
 
 
-def make_counters(settings: Settings) -> tuple[Counters, Callable[[], Awaitable[None]]]:
-    """Where limits are counted: in this process, or with CHATKEEP_VALKEY_URL across all of them; and how to close it.
+def make_shared(settings: Settings, database: Database) -> Shared:
+    """What CHATKEEP_VALKEY_URL holds for all instances; without it each counts limits for itself.
 
     Raises:
         ValueError: the extra that speaks to Valkey is not installed, or the URL has a parameter that it cannot take.
     """
     if settings.valkey_url is None:
-        return MemoryCounters(), _nothing_to_close
+        return _within_the_process(database)
     try:
         from valkey.asyncio import Valkey  # noqa: PLC0415
 
-        from authkeep.valkey import ValkeyCounters  # noqa: PLC0415 - an optional extra
+        from authkeep.valkey import ValkeyCounters, ValkeyFeed  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise ValueError("CHATKEEP_VALKEY_URL: install chatkeep[valkey] to use it") from None
     seconds = _VALKEY_TIMEOUT_SECONDS
@@ -193,7 +213,13 @@ def make_counters(settings: Settings) -> tuple[Counters, Callable[[], Awaitable[
         client = Valkey.from_url(settings.valkey_url, socket_timeout=seconds, socket_connect_timeout=seconds)
     except ValueError:
         raise ValueError("CHATKEEP_VALKEY_URL: has a part that cannot be read; leave all after the ? out") from None
-    return ValkeyCounters(client, prefix="chatkeep:limit:"), client.aclose
+    counters = ValkeyCounters(client, prefix="chatkeep:limit:")
+    return Shared(counters, ValkeyFeed(client, channel="chatkeep:revocations"), client.aclose)
+
+
+def _within_the_process(database: Database) -> Shared:
+    # A SQLite file has one server, which need not look whether another has written. PostgreSQL is listened to.
+    return Shared(MemoryCounters(), ProcessFeed() if database.is_sqlite else None, _nothing_to_close)
 
 
 async def _nothing_to_close() -> None:

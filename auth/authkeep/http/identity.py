@@ -1,6 +1,6 @@
 """What is known about a request before any route runs, in `scope["authkeep"]`."""
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any
 
 from authkeep.auth import Auth
@@ -47,6 +47,19 @@ class RequestIdentity:
         if principal.is_limited and scope not in principal.scopes:
             raise InsufficientScope(scope=scope)
         return principal
+
+    def watch_login(self, end: Callable[[], None]) -> Callable[[], None]:
+        """Call `end` once the login, or the API key, that this request came with is revoked (`Revocations.watch`).
+
+        Returns:
+            What ends the watch, and has to be called when that which was open is closed.
+
+        Raises:
+            NotSignedIn, InvalidToken, RevocationsUnknown: it came with none that is valid.
+        """
+        if self.principal is None:
+            raise self._refusal or NotSignedIn()
+        return self.auth.revocations.watch(self.principal, end)
 
     @property
     def address(self) -> Address:

@@ -24,6 +24,15 @@ def encode_frame(seq: int, event: str, generation_id: str, fields: dict[str, Any
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, event.encode("ascii"), data)
 
 
+def encode_stream_ended(generation_id: str, reason: str) -> bytes:
+    """What ends one stream and not the answer. It has no id, since it is none of the answer's events: whoever may come
+    back resumes behind the last of those.
+    """
+    return b"event: stream.ended\ndata: %s\n\n" % _encode(
+        {"type": "stream.ended", "generation_id": generation_id, "reason": reason}
+    )
+
+
 class EventLog:
     """The events of one generation, from 1; ended by exactly one terminal event."""
 
@@ -101,12 +110,15 @@ class EventLog:
                 break
         return b"".join(batch), seq
 
-    async def follow(self, seq: int, until: Callable[[], bool]) -> AsyncGenerator[bytes, None]:
-        """What comes after event `seq`, as it comes, to the terminal event or until `until()`, asked at each waking."""
+    async def follow(self, seq: int, until: Callable[[], bool]) -> AsyncGenerator[tuple[bytes, int], None]:
+        """What comes after event `seq`, as it comes, to the terminal event or until `until()`, asked at each waking.
+
+        In batches as `after` gives them.
+        """
         while not until():
             if seq < self.last_seq:
                 batch, seq = self.after(seq)
-                yield batch
+                yield batch, seq
             elif self.ended:
                 return
             else:

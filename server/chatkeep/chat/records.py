@@ -5,6 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+# Why an answer or a stream ended, where it was a revocation that ended it.
+LOGIN_ENDED = "login_ended"
+
 
 class State(StrEnum):
     """Of a generation, and of the message it writes. A user's message is `completed` from the start."""

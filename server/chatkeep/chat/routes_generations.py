@@ -54,9 +54,10 @@ async def send_message(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> Response:
     """Send a message; the answer streams back as server-sent events, and is written whether or not anybody watches."""
-    generation = await send(db, owner, new, idempotency_key, services.runner)
+    identity = identity_of(request.scope)
+    generation = await send(db, owner, new, idempotency_key, services.runner, identity.watch_login)
     if _prefers_no_stream(request):
-        headers = {"Preference-Applied": "respond-async", **identity_of(request.scope).limit_headers()}
+        headers = {"Preference-Applied": "respond-async", **identity.limit_headers()}
         return JSONResponse(Accepted.of(generation).model_dump(), status_code=202, headers=headers)
     return _Following(services, owner, generation)
 

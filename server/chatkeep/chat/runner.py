@@ -10,10 +10,10 @@ from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import beat
 from chatkeep.chat.messages import write_texts
-from chatkeep.chat.records import Generation, State
+from chatkeep.chat.records import LOGIN_ENDED, Generation, State
 from chatkeep.chat.recovery import STALE_AFTER, recover
 from chatkeep.db import Database
-from chatkeep.identity import OwnerId
+from chatkeep.identity import OwnerId, WatchLogin
 from chatkeep.llm.model import ChatModel
 
 log = logging.getLogger(__name__)
@@ -74,8 +74,8 @@ class GenerationRunner:
         if self._clockwork:
             await asyncio.wait(self._clockwork)
 
-    def start(self, owner: OwnerId, generation: Generation) -> None:
-        """Begin; to be called once the generation's row is committed."""
+    def start(self, owner: OwnerId, generation: Generation, watch_login: WatchLogin) -> None:
+        """Begin; to be called once the generation's row is committed. It ends with the login that asked for it."""
         answering = self._working[generation.id] = Answering(self._equipment, owner, generation)
         self._logs[generation.id] = answering.log
         if self.draining:
@@ -84,6 +84,8 @@ class GenerationRunner:
         task = answering.start()
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._on_done(answering, done))
+        forget_login = watch_login(lambda: answering.cancel(State.INTERRUPTED, LOGIN_ENDED))
+        task.add_done_callback(lambda _: forget_login())
 
     def find_log(self, generation_id: str) -> EventLog | None:
         """The log of a generation that runs here or ended here a short while ago."""

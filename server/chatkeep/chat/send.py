@@ -15,7 +15,7 @@ from chatkeep.chat.recovery import find_living
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import lock_session, touch_session
 from chatkeep.db import Db
-from chatkeep.identity import OwnerId
+from chatkeep.identity import OwnerId, WatchLogin
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,16 @@ class NewMessage:
 
 
 async def send(
-    db: Db, owner: OwnerId, new: NewMessage, idempotency_key: str | None, runner: GenerationRunner
+    db: Db,
+    owner: OwnerId,
+    new: NewMessage,
+    idempotency_key: str | None,
+    runner: GenerationRunner,
+    watch_login: WatchLogin,
 ) -> Generation:
     """Write the message and the row of its answer; the generation starts when they are committed.
+
+    It ends when `watch_login` tells that the login it was asked for under has.
 
     Raises:
         NotFound: the session is not there, or not the owner's.
@@ -62,7 +69,7 @@ async def send(
         raise GenerationRunning
     model = new.model or session.model or new.default_model
     generation = await _write(db, owner, new, model, idempotency_key, now)
-    db.on_commit(lambda: runner.start(owner, generation))
+    db.on_commit(lambda: runner.start(owner, generation, watch_login))
     return generation
 
 

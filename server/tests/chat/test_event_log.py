@@ -32,7 +32,7 @@ async def filled(texts: list[str], max_bytes: int = 1_000_000) -> EventLog:
 
 
 async def follow_all(log: EventLog, seq: int) -> list[dict]:
-    return events_of(b"".join([batch async for batch in log.follow(seq, until=lambda: False)]))
+    return events_of(b"".join([batch async for batch, _ in log.follow(seq, until=lambda: False)]))
 
 
 @given(st.lists(st.text(max_size=20), max_size=20), st.integers(0, 25))
@@ -73,7 +73,7 @@ def test_content_forges_no_frame(text: str) -> None:
 
 async def test_a_late_reader_is_fed_in_pieces() -> None:
     log = await filled(["x" * 1000] * 500)
-    batches = [batch async for batch in log.follow(0, until=lambda: False)]
+    batches = [batch async for batch, _ in log.follow(0, until=lambda: False)]
     assert max(len(batch) for batch in batches) < 70_000
     assert [event["seq"] for event in events_of(b"".join(batches))] == list(range(1, 503))
 
@@ -89,12 +89,12 @@ async def test_followers_see_events_as_they_come() -> None:
     log = EventLog("g")
     log.append("generation.created")
     batches = log.follow(0, until=lambda: False)
-    assert events_of(await anext(batches))[0]["type"] == "generation.created"
+    assert events_of((await anext(batches))[0])[0]["type"] == "generation.created"
     waiting = asyncio.ensure_future(anext(batches))
     await asyncio.sleep(0)
     assert not waiting.done()
     log.append_text("hello")
-    assert events_of(await waiting)[0]["text"] == "hello"
+    assert events_of((await waiting)[0])[0]["text"] == "hello"
 
 
 async def test_a_follower_leaves_when_its_client_has_gone() -> None:

@@ -1,7 +1,7 @@
 """The runner: whatever happens to a generation, it reaches a final state, a terminal event, and keeps its text."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
@@ -38,18 +38,23 @@ async def runner(database: Database) -> AsyncIterator[GenerationRunner]:
     await runner.aclose()
 
 
+def lasting(_: Callable[[], None]) -> Callable[[], None]:
+    """The watch of a login that does not end."""
+    return lambda: None
+
+
 async def begin(database: Database, runner: GenerationRunner, owner: OwnerId, text: str) -> Generation:
     async with database.writing() as db:
         session = await create_session(db, owner, None, None, datetime.now(UTC))
     async with database.writing() as db:
-        return await send(db, owner, NewMessage(session.id, text), None, runner)
+        return await send(db, owner, NewMessage(session.id, text), None, runner, lasting)
 
 
 async def ended(runner: GenerationRunner, generation: Generation) -> str:
     """Wait for the terminal event; returns its type."""
     log = runner.find_log(generation.id)
     assert log is not None
-    batches = [batch async for batch in log.follow(0, until=lambda: False)]
+    batches = [batch async for batch, _ in log.follow(0, until=lambda: False)]
     return batches[-1].split(b"event: ")[-1].split(b"\n")[0].decode()
 
 
@@ -128,7 +133,7 @@ async def test_a_generation_committed_after_the_drain_began_does_not_run(
     async with database.writing() as db:
         session = await create_session(db, alice, None, None, datetime.now(UTC))
     async with database.writing() as db:
-        generation = await send(db, alice, NewMessage(session.id, LONG), None, runner)
+        generation = await send(db, alice, NewMessage(session.id, LONG), None, runner, lasting)
         await runner.drain()
     assert await ended(runner, generation) == "generation.interrupted"
     assert (await answer_of(database, alice, generation))[1].state is State.INTERRUPTED
@@ -143,7 +148,7 @@ async def test_a_session_is_answered_once_at_a_time(
     async def attempt() -> bool:
         try:
             async with database.writing() as db:
-                await send(db, alice, NewMessage(session.id, LONG), None, runner)
+                await send(db, alice, NewMessage(session.id, LONG), None, runner, lasting)
         except GenerationRunning:
             return False
         return True
@@ -202,7 +207,7 @@ async def test_a_stale_answer_does_not_block_its_chat(
         long_ago = datetime.now(UTC) - timedelta(minutes=1)
         await db.execute(update(generations).values(heartbeat_at=long_ago))
     async with database.writing() as db:
-        following = await send(db, alice, NewMessage(generation.session_id, "hello"), None, runner)
+        following = await send(db, alice, NewMessage(generation.session_id, "hello"), None, runner, lasting)
     assert await ended(runner, following) == "generation.completed"
     await dead.aclose()
     assert (await answer_of(database, alice, generation))[0].status is State.INTERRUPTED
@@ -233,7 +238,7 @@ async def test_the_same_request_in_parallel_is_one_generation(
 
     async def attempt() -> str:
         async with database.writing() as db:
-            return (await send(db, alice, NewMessage(session.id, LONG), "key", runner)).id
+            return (await send(db, alice, NewMessage(session.id, LONG), "key", runner, lasting)).id
 
     assert len(set(await asyncio.gather(*(attempt() for _ in range(8))))) == 1
 
@@ -247,7 +252,7 @@ async def test_sending_to_a_chat_that_is_being_deleted_is_not_found(
                 if n % 2:
                     await delete_session(db, alice, session_id)
                 else:
-                    await send(db, alice, NewMessage(session_id, "hello"), None, runner)
+                    await send(db, alice, NewMessage(session_id, "hello"), None, runner, lasting)
         except (NotFound, GenerationRunning) as refusal:
             return refusal.code
         return "done"

@@ -1,0 +1,141 @@
+"""A login that ends, ends everywhere: at the next request, on open streams and in running answers, at all instances."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+from httpx_sse import ServerSentEvent, connect_sse
+
+from testbed.chatkeep_server import GENEROUS, ServerProcess, running_server
+from testbed.people import PASSWORD, Person
+
+ENDLESS = "count to 100000 [[delay 5ms]]"
+
+
+@pytest.fixture(scope="module", params=["postgres", "valkey"])
+def instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two real servers over one PostgreSQL, that tell each other of revocations by it or by Valkey."""
+    postgres = request.getfixturevalue("postgres")
+    directory = tmp_path_factory.mktemp("instances")
+    database = postgres.create_database()
+    environ = {
+        **GENEROUS,
+        "CHATKEEP_DATABASE_URL": postgres.url(database),
+        "CHATKEEP_PAGE": "false",
+        "CHATKEEP_SECRET_KEY_FILE": str(directory / "keys.json"),
+    }
+    if request.param == "valkey":
+        environ["CHATKEEP_VALKEY_URL"] = request.getfixturevalue("valkey").url
+    with ExitStack() as stack:
+        servers = [stack.enter_context(running_server(directory / name, environ)) for name in ("one", "two")]
+        Person(servers[0].url, "admin").register()
+        yield servers
+    postgres.drop_database(database)
+
+
+def at(server: ServerProcess, person: Person) -> Person:
+    """The same login, at another instance."""
+    there = Person(server.url, "same")
+    there.email, there.user, there.refresh_token = person.email, person.user, person.refresh_token
+    there.http.headers = person.http.headers
+    return there
+
+
+def another_login(person: Person) -> Person:
+    """The same person on another device."""
+    device = Person(str(person.http.base_url), "device")
+    device.email, device.user = person.email, person.user
+    return device.sign_in()
+
+
+@contextmanager
+def following(person: Person, generation_id: str) -> Iterator[Iterator[ServerSentEvent]]:
+    with connect_sse(person.http, "GET", f"/chat/generations/{generation_id}/events") as source:
+        assert source.response.status_code == 200
+        yield source.iter_sse()
+
+
+def last_of(events: Iterator[ServerSentEvent]) -> tuple[str, str]:
+    """Type and reason of the last event; none but the stream's own end is without an id."""
+    last = [(event.json(), event.id) for event in events][-1][0]
+    return last["type"], last["reason"]
+
+
+def logout(ending: Person, other: Person) -> None:
+    assert ending.http.post("/auth/logout").status_code == 204
+
+
+def change_password(ending: Person, other: Person) -> None:
+    body = {"current_password": PASSWORD, "new_password": "walnuts hum under copper skies"}
+    assert other.http.post("/auth/password", json=body).status_code == 204
+
+
+def end_it_from_the_list_of_devices(ending: Person, other: Person) -> None:
+    (sid,) = [item["sid"] for item in other.http.get("/auth/logins").json()["items"] if not item["current"]]
+    assert other.http.delete(f"/auth/logins/{sid}").status_code == 204
+
+
+@pytest.mark.parametrize("end", [logout, change_password, end_it_from_the_list_of_devices])
+def test_a_login_that_ends_takes_its_streams_and_answers_with_it_at_the_other_instance(
+    instances: list[ServerProcess], end: Callable[[Person, Person], None]
+) -> None:
+    here, there = instances
+    alice = Person(here.url, "alice").register()
+    other = another_login(alice)
+    alice_there, other_there = at(there, alice), at(there, other)
+    chat = alice_there.new_chat()
+    with alice_there.sending(chat, ENDLESS) as stream:
+        created = next(stream).json()
+        with following(other_there, created["generation_id"]) as followed:
+            next(followed)
+            end(alice, other)
+            assert last_of(stream) == ("stream.ended", "login_ended")
+            assert last_of(followed) == ("generation.interrupted", "login_ended")
+    assert alice_there.http.get("/auth/me").status_code == 401
+    answer = other_there.messages(chat)[1]
+    assert (answer["status"], answer["id"]) == ("interrupted", created["message_id"])
+    assert answer["content"].startswith("1")
+
+
+def test_a_stream_goes_on_when_another_login_of_the_user_ends(instances: list[ServerProcess]) -> None:
+    here, there = instances
+    alice = Person(here.url, "alice").register()
+    other = another_login(alice)
+    alice_there, other_there = at(there, alice), at(there, other)
+    accepted = alice_there.start(alice_there.new_chat(), ENDLESS)
+    with (
+        following(alice_there, accepted["generation_id"]) as kept,
+        following(other_there, accepted["generation_id"]) as ended,
+    ):
+        next(ended)
+        logout(other, alice)
+        assert last_of(ended) == ("stream.ended", "login_ended")
+        assert next(kept).json()["seq"] == 1
+        assert next(kept).json()["type"] == "message.delta"
+        assert alice_there.http.post(f"/chat/generations/{accepted['generation_id']}/stop").status_code == 202
+
+
+def test_logout_everywhere_ends_every_stream_and_answer_of_the_user_and_nobody_elses(
+    instances: list[ServerProcess],
+) -> None:
+    here, there = instances
+    alice, bob = Person(here.url, "alice").register(), Person(there.url, "bob").register()
+    other = another_login(alice)
+    chat = alice.new_chat()
+    accepted = alice.start(chat, ENDLESS)
+    alice_there, other_there = at(there, alice), at(there, other)
+    chat_there = other_there.new_chat()
+    with (
+        following(alice, accepted["generation_id"]) as one,
+        other_there.sending(chat_there, ENDLESS) as two,
+        bob.sending(bob.new_chat(), ENDLESS) as bobs,
+    ):
+        next(one), next(two), next(bobs)
+        assert alice_there.http.post("/auth/logout-all").status_code == 204
+        assert last_of(one) == last_of(two) == ("stream.ended", "login_ended")
+        assert next(bobs).json()["type"] == "message.delta"
+        bob.http.post("/auth/logout")
+    assert [person.http.get("/auth/me").status_code for person in (alice, other, alice_there, other_there)] == [401] * 4
+    alice.sign_in()
+    assert [alice.messages(chat)[1]["status"], alice.messages(chat_there)[1]["status"]] == ["interrupted"] * 2
