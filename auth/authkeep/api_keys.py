@@ -1,6 +1,5 @@
 """The journeys of an API key: made, seen in a list, revoked. How one is verified is `authkeep.api_key_verifier`."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,12 +12,12 @@ from authkeep.clock import Clock
 from authkeep.device import Device
 from authkeep.display_name import clean_name
 from authkeep.errors import ApiKeyNotFound, InvalidInput, TooManyApiKeys
+from authkeep.ids import is_id
 from authkeep.principal import Principal, Scope
 from authkeep.revocation import Revocations
 from authkeep.settings import AuthSettings
 from authkeep.store import ApiKey, AuditAction, Revocation, Store
 
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _CLOCK_MARGIN = timedelta(minutes=1)
 
 
@@ -104,7 +103,7 @@ class ApiKeys:
         Raises:
             InvalidInput: `before` is not an id.
         """
-        if before is not None and not _ID.fullmatch(before):
+        if before is not None and not is_id(before):
             raise InvalidInput("The cursor is not one that this list handed out.")
         return await self._store.list_api_keys(principal.user_id, limit, before)
 
@@ -114,7 +113,7 @@ class ApiKeys:
         Raises:
             ApiKeyNotFound: there is none, or it is somebody else's.
         """
-        if not _ID.fullmatch(key_id):
+        if not is_id(key_id):
             raise ApiKeyNotFound
         # A process remembers a key for at most as long as an access token lives; the margin is for clocks that differ.
         until = self._clock.now() + self._settings.access_lifetime + _CLOCK_MARGIN

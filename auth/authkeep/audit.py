@@ -9,6 +9,8 @@ how many it stands for.
 import logging
 import re
 from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
@@ -91,6 +93,19 @@ class Audit:
             await self._record_refusal(event)
         else:
             self._unrecorded += 1
+
+    async def prune(self, before: datetime) -> int:
+        """Forget what happened before a time, but for the fact that it was forgotten. How many events those were.
+
+        Raises:
+            ValueError: `before` has not passed yet.
+        """
+        if before > self._clock.now():
+            raise ValueError("only what lies in the past can be pruned")
+        # The first 48 bits of a UUIDv7 are its milliseconds (RFC 9562, section 5.7).
+        before_id = str(UUID(int=int(before.timestamp() * 1000) << 80))
+        pruning = self.event(AuditAction.AUDIT_PRUNED, None, before=before.isoformat(), before_id=before_id)
+        return await self._trail.prune_events(before_id, event=pruning)
 
     async def _is_within_bounds(self, event: AuditEvent) -> bool:
         # The same for everybody: a bound for each account would tell, by its time, which accounts there are.

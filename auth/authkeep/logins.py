@@ -4,7 +4,6 @@ No HTTP in here and no SQL: what may happen, in which order, and what it costs.
 """
 
 import logging
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from authkeep.errors import (
     RateLimited,
     RefreshTokenReused,
 )
+from authkeep.ids import is_id
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal
 from authkeep.refresh_tokens import RefreshToken, RefreshTokens, RotationRules
@@ -36,8 +36,6 @@ from authkeep.settings import AuthSettings
 from authkeep.store import AuditAction, Ending, EndReason, Login, Outcome, Rotation, Store, User, UserChange
 
 _log = logging.getLogger("authkeep.logins")
-# Not every database takes every text: a NUL in a path must be "not found", not an error of the driver.
-_SID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _CLOCK_MARGIN = timedelta(minutes=1)
 
 
@@ -223,7 +221,7 @@ class Logins:
         Raises:
             InvalidInput: `before` is not a sid.
         """
-        if before is not None and not _SID.fullmatch(before):
+        if before is not None and not is_id(before):
             raise InvalidInput("The cursor is not one that this list handed out.")
         return await self._store.list_logins(principal.user_id, self._clock.now(), limit, before)
 
@@ -233,7 +231,7 @@ class Logins:
         Raises:
             LoginNotFound: it has ended, never was, or is somebody else's.
         """
-        if not _SID.fullmatch(sid):
+        if not is_id(sid):
             raise LoginNotFound
         event = self._audit.event(AuditAction.LOGIN_ENDED, device, actor=principal, ended=sid, reason=reason.value)
         revocation = await self._store.end_login(sid, principal.user_id, self.ending(reason), event=event)

@@ -93,8 +93,8 @@ async def test_what_is_stored_comes_back_equal(store: Store, new_user: Any, new_
     user = await store.add_user(new_user(name="Zoë 🦊"), ANYONE)
     login = new_login(user, recent=(Ancestor("b" * 64, "0f" * 16, clock.now(), 3),))
     assert await store.add_login(login, user)
-    assert await store.find_user(user.id) == user
-    assert await store.find_user_by_email(user.email_key) == user
+    seen = replace(user, last_sign_in_at=login.created_at)
+    assert await store.find_user(user.id) == await store.find_user_by_email(user.email_key) == seen
     assert list(await store.list_logins(user.id, clock.now(), 10, None)) == [login]
 
 
@@ -204,7 +204,7 @@ async def test_a_rotation_writes_what_was_decided_and_nothing_else(
     await store.add_login(login, user)
     rotated = replace(login, token_hash="c" * 64)
     outcome = await store.rotate_login(login.sid, lambda _: Rotation(rotated, "token"))
-    assert outcome == (Rotation(rotated, "token"), user)
+    assert outcome == (Rotation(rotated, "token"), replace(user, last_sign_in_at=login.created_at))
     assert list(await store.list_logins(user.id, clock.now(), 10, None)) == [rotated]
     assert await store.rotate_login("no such login", lambda _: Rotation(rotated, None)) is None
 

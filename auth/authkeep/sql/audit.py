@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, insert, or_, select, true
+from sqlalchemy import and_, delete, insert, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from authkeep.sql.engine import OnEngine
 from authkeep.sql.rows import event_from, event_row
 from authkeep.sql.tables import audit
 from authkeep.store import AuditEvent, AuditFilter
+
+_BATCH = 1000
 
 
 class SqlAuditTrail(OnEngine):
@@ -30,6 +32,18 @@ class SqlAuditTrail(OnEngine):
         query = select(audit).where(asked).order_by(audit.c.id.desc()).limit(limit)
         async with self._engine.connect() as db:
             return [event_from(row) for row in (await db.execute(query)).mappings()]
+
+    async def prune_events(self, before_id: str, *, event: AuditEvent) -> int:
+        await self.add_event(event)
+        pruned = 0
+        oldest = select(audit.c.id).where(audit.c.id < before_id).order_by(audit.c.id).limit(_BATCH).scalar_subquery()
+        while True:
+            # In batches, so that others can write in between.
+            async with self._engine.begin() as db:
+                batch = (await db.execute(delete(audit).where(audit.c.id.in_(oldest)))).rowcount
+            pruned += batch
+            if batch < _BATCH:
+                return pruned
 
 
 async def append_event(db: AsyncConnection, event: AuditEvent | None) -> None:

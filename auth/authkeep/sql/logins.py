@@ -26,8 +26,9 @@ class SqlLogins(OnEngine):
             users.c.disabled.is_(False),
         )
         async with self._engine.begin() as db:
-            # Writes nothing new: it locks the user, so that a change of password comes wholly before or after.
-            locked = await db.execute(update(users).where(unchanged).values(epoch=users.c.epoch).returning(users.c.id))
+            # It locks the user too, so that a change of password comes wholly before or after.
+            seen = update(users).where(unchanged).values(last_sign_in_at=login.created_at)
+            locked = await db.execute(seen.returning(users.c.id))
             if locked.first() is None:
                 return False
             await db.execute(insert(logins).values(login_row(login)))
@@ -69,7 +70,7 @@ class SqlLogins(OnEngine):
             return login_from(row), user_from(user)
 
     async def list_logins(self, user_id: str, now: datetime, limit: int, before: str | None) -> Sequence[Login]:
-        live = and_(logins.c.user_id == user_id, _is_live(now))
+        live = and_(logins.c.user_id == user_id, is_live(now))
         if before is not None:
             live = and_(live, logins.c.sid < before)
         query = select(logins).where(live).order_by(logins.c.sid.desc()).limit(limit)
@@ -108,5 +109,6 @@ def end(ending: Ending) -> Update:
     return update(logins).values(ended_at=ending.at, end_reason=ending.reason.value, recent=[])
 
 
-def _is_live(now: datetime) -> ColumnElement[bool]:
+def is_live(now: datetime) -> ColumnElement[bool]:
+    """Whether a login can still be refreshed."""
     return and_(logins.c.ended_at.is_(None), logins.c.idle_expires_at > now, logins.c.expires_at > now)

@@ -1,6 +1,7 @@
 """Rows to records and back."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -23,10 +24,13 @@ from authkeep.store import (
     User,
 )
 
+# A query may have more columns than these.
+_USER = tuple(field.name for field in fields(User))
+
 
 def user_from(row: RowMapping) -> User:
     """The record of a row."""
-    return User(**{**row, "role": Role(row["role"])})
+    return User(**{**{name: row[name] for name in _USER}, "role": Role(row["role"])})
 
 
 def user_row(user: User) -> dict[str, Any]:
@@ -42,6 +46,7 @@ def user_row(user: User) -> dict[str, Any]:
         "disabled": user.disabled,
         "created_at": user.created_at,
         "email_verified_at": user.email_verified_at,
+        "last_sign_in_at": user.last_sign_in_at,
     }
 
 

@@ -72,6 +72,7 @@ users = Table(
     Column("disabled", Boolean(create_constraint=False), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("email_verified_at", UtcDateTime),
+    Column("last_sign_in_at", UtcDateTime),
 )
 
 # One row at most: whoever inserts it is the first admin, and the primary key is the referee.

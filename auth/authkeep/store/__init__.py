@@ -12,6 +12,7 @@ from typing import Protocol
 
 from authkeep.store.api_keys import ApiKey, ApiKeys
 from authkeep.store.audit import AuditAction, AuditEvent, AuditFilter, AuditTrail, Outcome
+from authkeep.store.directory import Directory, UserEntry, UserFilter
 from authkeep.store.factors import Factors, FactorsHeld, Passkey, Totp
 from authkeep.store.logins import Ancestor, Login, Logins, Rotation
 from authkeep.store.revocations import Ending, EndReason, Revocation, RevocationFeed, Revocations
@@ -27,6 +28,7 @@ __all__ = [
     "AuditEvent",
     "AuditFilter",
     "AuditTrail",
+    "Directory",
     "EndReason",
     "Ending",
     "Factors",
@@ -47,9 +49,11 @@ __all__ = [
     "Totp",
     "User",
     "UserChange",
+    "UserEntry",
+    "UserFilter",
     "Users",
 ]
 
 
-class Store(Users, Logins, Revocations, Tickets, Factors, ApiKeys, AuditTrail, FirstAdmin, Protocol):
+class Store(Users, Directory, Logins, Revocations, Tickets, Factors, ApiKeys, AuditTrail, FirstAdmin, Protocol):
     """What `Auth` needs of a database."""

@@ -43,6 +43,7 @@ class AuditAction(StrEnum):
     IDENTITY_UNLINKED = "identity.unlinked"
     SIGNING_KEYS_ROTATED = "signing_keys.rotated"
     AUDIT_EXPORTED = "audit.exported"
+    AUDIT_PRUNED = "audit.pruned"
 
 
 class Outcome(StrEnum):
@@ -88,7 +89,7 @@ class AuditFilter:
 
 
 class AuditTrail(Protocol):
-    """Append-only: there is nothing in here to change or remove an event."""
+    """Append-only: nothing changes an event, and what removes the oldest of them leaves one that says so."""
 
     async def add_event(self, event: AuditEvent) -> None:
         """For what changes nothing else, such as a refused sign-in. A change brings its event with it."""
@@ -96,4 +97,8 @@ class AuditTrail(Protocol):
 
     async def list_events(self, wanted: AuditFilter, limit: int, before: str | None) -> Sequence[AuditEvent]:
         """Newest first, at most `limit`, older than the event `before`."""
+        ...
+
+    async def prune_events(self, before_id: str, *, event: AuditEvent) -> int:
+        """Remove the events older than `before_id`, which `event` names in its details. How many those were."""
         ...

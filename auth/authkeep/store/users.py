@@ -33,6 +33,7 @@ class User:
         password_hash: PHC string; None for an account without a password.
         epoch: rises when every token minted before must die.
         email_verified_at: when its owner proved to read what is sent to `email`; None when they have not.
+        last_sign_in_at: when the newest of its logins was opened.
     """
 
     id: str
@@ -45,6 +46,7 @@ class User:
     disabled: bool
     created_at: datetime
     email_verified_at: datetime | None = None
+    last_sign_in_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

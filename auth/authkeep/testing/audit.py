@@ -16,6 +16,13 @@ class MemoryAuditTrail(Tables):
         found = [event for event in self.events if _is_wanted(event, wanted) and (before is None or event.id < before)]
         return sorted(found, key=lambda event: event.id, reverse=True)[:limit]
 
+    async def prune_events(self, before_id: str, *, event: AuditEvent) -> int:
+        self._append(event)
+        kept = [event for event in self.events if event.id >= before_id]
+        pruned = len(self.events) - len(kept)
+        self.events = kept
+        return pruned
+
 
 def _is_wanted(event: AuditEvent, wanted: AuditFilter) -> bool:
     return (

@@ -20,6 +20,7 @@ class MemoryLogins(Tables):
         if (stored.epoch, stored.password_hash) != (user.epoch, user.password_hash):
             return False
         self.logins[login.sid] = login
+        self.users[user.id] = replace(stored, last_sign_in_at=login.created_at)
         self._append(event)
         return True
 
@@ -48,7 +49,7 @@ class MemoryLogins(Tables):
         return changed, user
 
     async def list_logins(self, user_id: str, now: datetime, limit: int, before: str | None) -> Sequence[Login]:
-        mine = [login for login in self.logins.values() if login.user_id == user_id and _is_live(login, now)]
+        mine = [login for login in self.logins.values() if login.user_id == user_id and is_live(login, now)]
         older = [login for login in mine if before is None or login.sid < before]
         return sorted(older, key=lambda login: login.sid, reverse=True)[:limit]
 
@@ -82,5 +83,6 @@ class MemoryLogins(Tables):
         self.logins[sid] = replace(self.logins[sid], ended_at=ending.at, end_reason=ending.reason, recent=())
 
 
-def _is_live(login: Login, now: datetime) -> bool:
+def is_live(login: Login, now: datetime) -> bool:
+    """Whether it can still be refreshed."""
     return login.ended_at is None and now < min(login.idle_expires_at, login.expires_at)

@@ -14,8 +14,35 @@ _ID = sa.String(36)
 _SHA256_HEX = sa.String(64)
 
 
+# An event can be removed when an event of pruning, which stays, has said that it would be.
+_PRUNED = """EXISTS (SELECT 1 FROM authkeep_audit AS pruning
+    WHERE pruning.action = 'audit.pruned' AND pruning.details ->> 'before_id' > OLD.id)"""
+_GUARD_IN_SQLITE = (
+    """CREATE TRIGGER authkeep_audit_is_not_changed BEFORE UPDATE ON authkeep_audit
+    BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END""",
+    f"""CREATE TRIGGER authkeep_audit_is_kept BEFORE DELETE ON authkeep_audit WHEN NOT {_PRUNED}
+    BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END""",
+)
+_GUARD_IN_POSTGRESQL = (
+    f"""CREATE FUNCTION authkeep_audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'DELETE' THEN
+            IF {_PRUNED} THEN RETURN OLD; END IF;
+        END IF;
+        RAISE EXCEPTION 'the audit trail is append-only';
+    END $$""",
+    """CREATE TRIGGER authkeep_audit_is_kept BEFORE UPDATE OR DELETE ON authkeep_audit
+    FOR EACH ROW EXECUTE FUNCTION authkeep_audit_is_append_only()""",
+    """CREATE TRIGGER authkeep_audit_is_not_emptied BEFORE TRUNCATE ON authkeep_audit
+    FOR EACH STATEMENT EXECUTE FUNCTION authkeep_audit_is_append_only()""",
+)
+
+
 def upgrade() -> None:
     op.add_column("authkeep_users", sa.Column("email_verified_at", UtcDateTime))
+    op.add_column("authkeep_users", sa.Column("last_sign_in_at", UtcDateTime))
+    op.execute("""UPDATE authkeep_users SET last_sign_in_at =
+        (SELECT max(created_at) FROM authkeep_logins WHERE user_id = authkeep_users.id)""")
     _extend_logins()
     _create_tickets()
     _create_factors()
@@ -148,12 +175,18 @@ def _create_audit() -> None:
     )
     for column in ("actor_id", "subject_id", "action"):
         op.create_index(f"ix_authkeep_audit_{column}_id", "authkeep_audit", [column, "id"])
+    guard = _GUARD_IN_POSTGRESQL if op.get_bind().dialect.name == "postgresql" else _GUARD_IN_SQLITE
+    for statement in guard:
+        op.execute(statement)
 
 
 def downgrade() -> None:
     for table in ("audit", "api_keys", "identities", "passkeys", "recovery_codes", "totp", "tickets"):
         op.drop_table(f"authkeep_{table}")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION authkeep_audit_is_append_only")
     with op.batch_alter_table("authkeep_logins") as logins:
         logins.drop_column("methods")
         logins.drop_column("authenticated_at")
+    op.drop_column("authkeep_users", "last_sign_in_at")
     op.drop_column("authkeep_users", "email_verified_at")
