@@ -2,9 +2,9 @@
 
 import sys
 
-from bench import auth, relay_client, streams
+from bench import auth, flood, relay_client, streams
 
-BENCHMARKS = {"auth": auth.main, "client": relay_client.main, "streams": streams.main}
+BENCHMARKS = {"auth": auth.main, "client": relay_client.main, "flood": flood.main, "streams": streams.main}
 
 
 def main() -> None:

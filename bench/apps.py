@@ -102,7 +102,8 @@ def relay(upstream: str) -> Starlette:
     return Starlette(routes=[Route("/relay", pass_on, methods=["POST"])])
 
 
-async def _serve(app: ASGIApp) -> None:
+async def serve(app: ASGIApp) -> None:
+    """On a free port of loopback, whose address is printed, with the server that chatkeep itself runs on."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, server_header=False)
@@ -121,7 +122,7 @@ def main() -> None:
         "relay": relay,
     }
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(makers[name](*arguments)))
+        runner.run(serve(makers[name](*arguments)))
 
 
 if __name__ == "__main__":
