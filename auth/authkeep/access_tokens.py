@@ -17,7 +17,7 @@ from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 from typing_extensions import override
 
-from authkeep.errors import InvalidToken
+from authkeep.errors import InvalidToken, StaleToken
 from authkeep.key_ring import ED25519, HS256, SigningKey
 from authkeep.keys import SigningKeys
 from authkeep.principal import Principal, Role
@@ -124,7 +124,7 @@ class AccessTokens:
         """The one verifier, for every door a token can come in by.
 
         Raises:
-            InvalidToken: for whatever reason; the words are the same for all of them.
+            InvalidToken: for whatever reason; the words are the same for all of them. A StaleToken when it was good.
         """
         if len(token) > MAX_LENGTH or not _COMPACT.fullmatch(token):
             raise InvalidToken
@@ -159,7 +159,9 @@ class AccessTokens:
         # 1e999 is JSON and reads as infinity; an integer too large for a float raises OverflowError.
         if not all(math.isfinite(value) for value in (issued, expires, not_before)):
             raise ValueError("times are finite")
-        if not now < expires or issued > now + _SKEW_SECONDS or not_before > now + _SKEW_SECONDS:
+        if not now < expires:
+            raise StaleToken
+        if issued > now + _SKEW_SECONDS or not_before > now + _SKEW_SECONDS:
             raise ValueError("not valid now")
 
     def _verified(self, claims: dict[str, Any], kid: str) -> VerifiedToken:

@@ -13,7 +13,7 @@ from datetime import datetime
 from authkeep.access_tokens import VerifiedToken
 from authkeep.api_key_text import key_hash
 from authkeep.clock import Clock
-from authkeep.errors import InvalidToken, RevocationsUnknown
+from authkeep.errors import InvalidToken, RevocationsUnknown, StaleToken
 from authkeep.principal import Principal
 from authkeep.revocation import Revocations
 from authkeep.settings import AuthSettings
@@ -47,7 +47,7 @@ class ApiKeyVerifier:
         """Whose key this is, as they are now.
 
         Raises:
-            InvalidToken: malformed, unknown, expired or revoked, or its user is disabled.
+            InvalidToken: malformed or unknown; a StaleToken when it is expired or its user is disabled.
             RevocationsUnknown: it must be looked up, and the store does not answer.
         """
         secret_hash = key_hash(self._settings.api_key_prefix, text)
@@ -73,12 +73,14 @@ class ApiKeyVerifier:
             self.failures += 1
             _log.warning("The store did not confirm an API key: %s", type(error).__name__)
             raise RevocationsUnknown from error
-        if found is None or found[1].disabled:
+        if found is None:
             raise InvalidToken
+        if found[1].disabled:
+            raise StaleToken
         verified = self._as_of_now(*found)
         # What was revoked while the store was asked is known here by now.
         if self._clock.seconds() >= verified.expires_at or self._revocations.view.refuses(verified.principal):
-            raise InvalidToken
+            raise StaleToken
         if len(self._verified) >= _CACHED_KEYS:
             del self._verified[next(iter(self._verified))]
         self._verified[secret_hash] = verified

@@ -10,7 +10,7 @@ from authkeep.api_keys import ApiKeys
 from authkeep.audit import Audit
 from authkeep.clock import Clock, SystemClock
 from authkeep.device_tokens import DeviceTokens
-from authkeep.errors import InvalidToken
+from authkeep.errors import StaleToken
 from authkeep.keys import SigningKeys
 from authkeep.logins import Logins
 from authkeep.passwords import PasswordHasher
@@ -119,7 +119,7 @@ class Auth:
         A token that verified before costs a digest and four look-ups in memory, and no I/O.
 
         Raises:
-            InvalidToken: malformed, foreign, expired or revoked.
+            InvalidToken: malformed or foreign; a StaleToken when it is ours, expired or revoked.
             RevocationsUnknown: the view of revocations is stale and the store does not answer.
         """
         if self.api_key_verifier.recognises(token):
@@ -127,7 +127,7 @@ class Auth:
         principal = self.verified_tokens.verify(token, now=self.clock.seconds()).principal
         revocations = self.revocations
         if revocations.view.refuses(principal):
-            raise InvalidToken
+            raise StaleToken
         if not revocations.fresh:
             await revocations.ask_the_store(principal)
         return principal

@@ -4,6 +4,7 @@ AuthError
 ├── AuthenticationFailed            401   the caller has not proved who they are
 │   ├── NotSignedIn                 401   not_signed_in: no credential was presented
 │   ├── InvalidToken                401   invalid_token: malformed, expired, revoked or foreign; never says which
+│   │   └── StaleToken              401   the same code and words: once ours, so nobody is guessing
 │   ├── RecentSignInRequired        401   recent_sign_in_required: signed in, and too long ago for this
 │   ├── InvalidCredentials          401   invalid_credentials: unknown user, wrong password or disabled user
 │   └── InvalidRefreshToken         401   invalid_refresh_token
@@ -89,6 +90,10 @@ class InvalidToken(AuthenticationFailed):
     code = "invalid_token"
     message = "The access token is not valid"
     challenge = 'Bearer error="invalid_token"'
+
+
+class StaleToken(InvalidToken):
+    """A token of this deployment that has expired or been revoked: every client has one now and then."""
 
 
 class RecentSignInRequired(AuthenticationFailed):

@@ -178,6 +178,13 @@ class Logins:
         )
         return SignedIn(user, login.sid, access_token, expires_in, refresh_token)
 
+    def find_login_of(self, refresh_token: str) -> str | None:
+        """The `sid` in a token that this deployment issued, alive or not; None for an invention. No I/O."""
+        try:
+            return self._refresh_tokens.parse(refresh_token).sid
+        except InvalidRefreshToken:
+            return None
+
     async def refresh(self, refresh_token: str, device: Device) -> SignedIn:
         """Rotate a refresh token and mint a new access token.
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 
 from authkeep.clock import Clock
-from authkeep.errors import InvalidToken, RevocationsUnknown
+from authkeep.errors import RevocationsUnknown, StaleToken
 from authkeep.principal import Principal
 from authkeep.revocation_feed import parse
 from authkeep.revocation_view import RevocationView
@@ -103,7 +103,7 @@ class Revocations:
         """Whether the login lives, from the source: for when the view is not fresh.
 
         Raises:
-            InvalidToken: it does not.
+            StaleToken: it does not.
             RevocationsUnknown: the store does not answer.
         """
         try:
@@ -113,7 +113,7 @@ class Revocations:
             self._failed("The store did not confirm a login", error)
             raise RevocationsUnknown from error
         if not live:
-            raise InvalidToken
+            raise StaleToken
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

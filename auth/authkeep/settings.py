@@ -39,8 +39,10 @@ class AuthSettings:
         api_key_prefix: how keys begin, by which people and scanners know whose they are: `acme_`.
         max_api_keys: how many a user may have.
         device_lifetime: how long a browser on which somebody signed in is known again.
-        limit_login, limit_register, limit_refresh: per client address. limit_password, limit_profile,
+        limit_login, limit_register: per client address. limit_refresh: per login; of those whose token is none of
+            ours, per client address. limit_password, limit_profile,
             limit_api_keys (keys made): per user.
+        limit_failed_authentication: access tokens and API keys that were never ours, per client address.
         limit_login_account: failures at one account by strangers, wherever they come from. limit_login_device:
             attempts on one device that is known.
 
@@ -71,6 +73,7 @@ class AuthSettings:
     api_key_prefix: str = "ck_"
     max_api_keys: int = 50
     limit_login: Limit = field(default=Limit.parse("30/minute"))
+    limit_failed_authentication: Limit = field(default=Limit.parse("300/minute"))
     limit_login_account: Limit = field(default=Limit.parse("10/15 minutes"))
     limit_login_device: Limit = field(default=Limit.parse("20/15 minutes"))
     limit_register: Limit = field(default=Limit.parse("10/minute"))
@@ -109,6 +112,7 @@ class AuthSettings:
     def limits(self) -> Mapping[str, Limit]:
         return {
             "login": self.limit_login,
+            "failed_authentication": self.limit_failed_authentication,
             "login_account": self.limit_login_account,
             "login_device": self.limit_login_device,
             "register": self.limit_register,

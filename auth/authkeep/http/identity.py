@@ -87,6 +87,16 @@ class RequestIdentity:
         if not decision.allowed:
             raise RateLimited(retry_after=decision.retry_after)
 
+    async def count_failure(self) -> None:
+        """Count a credential that was never ours; beyond the limit the refusal is to come back later.
+
+        What is valid is never refused for it, nor what has merely expired: a neighbour behind the same address can
+        neither lock anybody out nor keep them from refreshing.
+        """
+        decision = await self.auth.throttle.hit("failed_authentication", f"address:{self.address.limit_key}")
+        if not decision.allowed:
+            self._refusal = RateLimited(headers=decision.headers(), retry_after=decision.retry_after)
+
     def limit_headers(self) -> dict[str, str]:
         """The RateLimit fields for everything that was counted; several limits make one list each."""
         fields: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """Sign in, stay signed in, sign out, and the list of devices."""
 
 import contextlib
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
@@ -14,13 +15,16 @@ from authkeep.http.cookies import (
     same_origin_for_cookies,
     set_refresh_cookie,
 )
-from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal, throttled
+from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal
 from authkeep.http.guessing import GuessesCounted, count_guesses, remember_device
+from authkeep.http.identity import identity_of
 from authkeep.http.policies import owner_of, public
 from authkeep.http.problems import MAX_BODY, ProblemRoute
 from authkeep.http.schemas import Credentials, LoginOut, LoginsPage, RefreshRequest, TokensOut
 from authkeep.logins import SignedIn
 from authkeep.store import EndReason
+
+_REFRESH_TOKEN = re.compile(rb"akr_[A-Za-z0-9_-]{92}")
 
 router = APIRouter(route_class=ProblemRoute, tags=["auth"], max_body_size=MAX_BODY)
 
@@ -54,10 +58,23 @@ async def login(
     return tokens
 
 
+async def count_refresh(request: Request, response: Response) -> None:
+    """Count by login where the token is one of ours, else by address: a neighbour behind the same address, who has
+    none, cannot keep anybody from refreshing.
+    """
+    identity = identity_of(request.scope)
+    # Whatever in the body looks like one: limits count before it is read as what it should be.
+    found = _REFRESH_TOKEN.search(await request.body())
+    token = found[0].decode("ascii") if found else read_refresh_cookie(request)
+    sid = identity.auth.logins.find_login_of(token) if token else None
+    await identity.count("refresh", f"login:{sid}" if sid else f"address:{identity.address.limit_key}")
+    response.headers.update(identity.limit_headers())
+
+
 @router.post(
     "/refresh",
     response_model_exclude_unset=True,
-    dependencies=[Depends(public), Depends(throttled("refresh", by_address=True))],
+    dependencies=[Depends(public), Depends(count_refresh)],
 )
 async def refresh(
     request: Request,

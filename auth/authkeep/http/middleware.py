@@ -7,7 +7,7 @@ somebody whose token has just expired.
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authkeep.auth import Auth
-from authkeep.errors import AuthError, InvalidToken
+from authkeep.errors import AuthError, InvalidToken, StaleToken
 from authkeep.http.identity import SCOPE_KEY, Headers, RequestIdentity
 from authkeep.principal import Principal
 
@@ -33,7 +33,10 @@ class AuthMiddleware:
                 principal = await self._auth.verify(token)
         except AuthError as error:
             refusal = error
-        return RequestIdentity(self._auth, scope, principal, refusal)
+        identity = RequestIdentity(self._auth, scope, principal, refusal)
+        if isinstance(refusal, InvalidToken) and not isinstance(refusal, StaleToken):
+            await identity.count_failure()
+        return identity
 
 
 def bearer_token(headers: Headers) -> str | None:
