@@ -69,7 +69,7 @@ class Revocations:
         return lambda: self._subscribers.remove(on_revoked)
 
     def watch(self, principal: Principal, end: Callable[[], None]) -> Callable[[], None]:
-        """Call `end` on the event loop as soon as the login of `principal` is revoked, by which process ever.
+        """Call `end`, once and on the event loop, as soon as the login of `principal` is revoked, by whichever process.
 
         At once, if that came to pass between the check of the token and now. Costs two entries in dictionaries: no
         task, no timer.
@@ -79,6 +79,7 @@ class Revocations:
         """
         forget = self._watch.add(principal, end)
         if self.view.refuses(principal):
+            forget()
             end()
         return forget
 

@@ -1,7 +1,7 @@
 """What is open under which login, so that it ends when the login does."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from authkeep.principal import Principal
 from authkeep.store import Revocation
@@ -39,12 +39,16 @@ class LoginWatch:
     def on_revoked(self, revocation: Revocation) -> None:
         """End what is open under the login, or under any of the user's that is older than the epoch."""
         if revocation.sid is not None:
-            for watch in list(self._by_login.get(revocation.sid, ())):
-                watch.end()
+            self._end(self._by_login.get(revocation.sid, ()))
         if revocation.epoch is not None:
-            for watch in list(self._by_user.get(revocation.user_id, ())):
-                if watch.principal.epoch < revocation.epoch:
-                    watch.end()
+            watches = self._by_user.get(revocation.user_id, ())
+            self._end(watch for watch in watches if watch.principal.epoch < revocation.epoch)
+
+    def _end(self, watches: Iterable[_Watch]) -> None:
+        for watch in list(watches):
+            # First, so that nothing is ended twice.
+            self._forget(watch)
+            watch.end()
 
 
 def _remove(watches: defaultdict[str, set[_Watch]], key: str, watch: _Watch) -> None:

@@ -10,6 +10,8 @@ from httpx_sse import ServerSentEvent, connect_sse
 from testbed.chatkeep_server import GENEROUS, ServerProcess, running_server
 from testbed.people import PASSWORD, Person
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = "count to 100000 [[delay 5ms]]"
 
 

@@ -9,6 +9,7 @@ from authkeep.http.dependencies import (
 )
 from authkeep.http.guards import Guarded, guarded
 from authkeep.http.identity import RequestIdentity, identity_of
+from authkeep.http.login_end import ending_with_login, while_login_lasts
 from authkeep.http.middleware import AuthMiddleware
 from authkeep.http.mount import mount
 from authkeep.http.policies import Policy, owner_of, public, recent_sign_in, require_role, require_scope, signed_in
@@ -27,6 +28,7 @@ __all__ = [
     "client_address",
     "current_auth",
     "declared_routes",
+    "ending_with_login",
     "guarded",
     "identity_of",
     "mount",
@@ -40,4 +42,5 @@ __all__ = [
     "require_scope",
     "signed_in",
     "throttled",
+    "while_login_lasts",
 ]
