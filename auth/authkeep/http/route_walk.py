@@ -6,13 +6,13 @@ mounted sub-applications. Whatever it cannot look into must be declared by its p
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 
 from authkeep.errors import AuthError
 from authkeep.http.guards import ENDPOINT_ATTRIBUTE, Guarded
@@ -20,21 +20,25 @@ from authkeep.http.policies import Policy, Public, SignedIn, deciding, public
 
 Mounted = Any  # FastAPI, Starlette, a router, or anything else that speaks ASGI
 
+Kind = Literal["http", "websocket", "mount"]
+
 
 @dataclass(frozen=True)
 class RoutePolicy:
     """One route as the walk found it.
 
     Attributes:
-        methods: of HTTP; none for a WebSocket and for what is mounted and cannot be looked into.
+        methods: of HTTP; none for a WebSocket and for what is mounted.
         policies: all of which have to hold, without those that others imply; empty when nobody declared any.
         answered: whether a refusal is rendered, and does not end as a 500 of a mounted application.
+        kind: a mount is an application that the walk cannot look into.
     """
 
     path: str
     methods: frozenset[str]
     policies: tuple[Policy, ...]
     answered: bool = True
+    kind: Kind = "http"
 
     def __str__(self) -> str:
         return f"{' '.join(sorted(self.methods)) or '*'} {self.path}"
@@ -115,14 +119,15 @@ class _Walk:
         inner = _mounted_app(context.original_route)
         if inner is None:
             methods = frozenset(context.methods or ()) - {"HEAD"}
-            yield self._route(place, context.path_format or "", methods, tuple(_policies_of(context)))
+            route = self._route(place, context.path_format or "", methods, tuple(_policies_of(context)))
+            yield replace(route, kind="websocket") if isinstance(context.original_route, WebSocketRoute) else route
             return
         place = replace(place, prefix=place.prefix + (context.path or ""))
         while isinstance(inner, Guarded):
             place = replace(place, outer=place.outer + inner.policies)
             inner = inner.app
         if (place.prefix or "/") in self._known or not hasattr(inner, "routes"):
-            yield self._route(place, "", frozenset(), ())
+            yield replace(self._route(place, "", frozenset(), ()), kind="mount")
             return
         if isinstance(inner, Starlette):
             # A mounted application renders what is raised in it, and what it has no handler for as a 500.
