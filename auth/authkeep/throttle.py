@@ -8,9 +8,9 @@ the limit. Source: ITU-T I.371, annex A.
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from authkeep.clock import Clock, SystemClock
 from authkeep.errors import RateLimited
@@ -23,16 +23,24 @@ _LIMIT = re.compile(r"\s*([1-9][0-9]{0,6})\s*/\s*([1-9][0-9]{0,3})?\s*(second|mi
 class Limit:
     """`count` uses in each `period`, all of which may come at once.
 
+    Attributes:
+        seconds: the period. interval: seconds that one use costs.
+
     Raises:
         ValueError: the count or the period is not positive.
     """
 
     count: int
     period: timedelta
+    seconds: float = field(init=False, repr=False, compare=False)
+    interval: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.period <= timedelta(0):
             raise ValueError("a limit needs a positive count and a positive period, such as 30/minute")
+        # Worked out once, since every request that counts asks for both.
+        object.__setattr__(self, "seconds", self.period.total_seconds())
+        object.__setattr__(self, "interval", self.seconds / self.count)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -47,14 +55,8 @@ class Limit:
         count, multiple, unit = match.groups()
         return cls(int(count), timedelta(seconds=int(multiple or 1) * _UNITS[unit]))
 
-    @property
-    def interval(self) -> float:
-        """Seconds that one use costs."""
-        return self.period.total_seconds() / self.count
 
-
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What a limit said about one use.
 
     Attributes:
@@ -71,14 +73,19 @@ class Decision:
     retry_after: float
     reset: float
 
+    @property
+    def policy(self) -> str:
+        """The value of the RateLimit-Policy field."""
+        return f'"{self.name}";q={self.limit.count};w={math.ceil(self.limit.seconds)}'
+
+    @property
+    def state(self) -> str:
+        """The value of the RateLimit field."""
+        return f'"{self.name}";r={self.remaining};t={math.ceil(self.reset if self.allowed else self.retry_after)}'
+
     def headers(self) -> dict[str, str]:
         """The fields of draft-ietf-httpapi-ratelimit-headers-11, and Retry-After on a refusal."""
-        window = math.ceil(self.limit.period.total_seconds())
-        wait = self.retry_after if not self.allowed else self.reset
-        fields = {
-            "RateLimit-Policy": f'"{self.name}";q={self.limit.count};w={window}',
-            "RateLimit": f'"{self.name}";r={self.remaining};t={math.ceil(wait)}',
-        }
+        fields = {"RateLimit-Policy": self.policy, "RateLimit": self.state}
         if not self.allowed:
             fields["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
         return fields
@@ -141,7 +148,7 @@ class Throttle:
             KeyError: no limit has this name.
         """
         limit = self.limits[name]
-        period = limit.period.total_seconds()
+        period = limit.seconds
         cost = limit.interval * uses
         allowed, ahead = await self._counters.advance(f"{name}:{key}", cost, period)
         remaining = max(0, math.floor((period - ahead) / limit.interval + 1e-6))
@@ -166,4 +173,4 @@ class Throttle:
         Paid first and given back, so that of many who try at once no more get through than the limit says.
         """
         limit = self.limits[name]
-        await self._counters.advance(f"{name}:{key}", -limit.interval, limit.period.total_seconds())
+        await self._counters.advance(f"{name}:{key}", -limit.interval, limit.seconds)

@@ -36,7 +36,7 @@ class VerifiedTokens:
         if len(token) > MAX_LENGTH or not token.isascii():
             raise InvalidToken
         # Only the digest is kept: a dump of this process's memory should not be a list of credentials.
-        digest = hashlib.sha256(token.encode("ascii")).digest()
+        digest = hashlib.blake2b(token.encode("ascii"), digest_size=32).digest()
         known = self._known.get(digest)
         if known is not None:
             if now < known.expires_at and self._keys.find(known.kid, now) is not None:

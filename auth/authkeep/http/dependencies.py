@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Response
-from starlette.requests import HTTPConnection, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from authkeep.auth import Auth
 from authkeep.client_address import Address
@@ -37,19 +37,18 @@ ClientAddress = Annotated[Address, Depends(client_address)]
 ClientDevice = Annotated[Device, Depends(client_device)]
 
 
-def throttled(name: str, *, by_address: bool = False) -> Callable[[Request, Response], Awaitable[None]]:
-    """A dependency that counts the request against the limit `name` before the route runs.
+def throttled(name: str, *, by_address: bool = False) -> Callable[[HTTPConnection], Awaitable[None]]:
+    """A dependency, or a check for `guarded`, that counts the request against the limit `name` before the route runs.
 
     It counts by user when somebody is signed in, else by address; always by address with `by_address`, for routes
     where an attacker could otherwise open a fresh account for a fresh count. Refusals and successes alike carry the
-    RateLimit fields; a route that returns a `Response` of its own adds `identity_of(scope).limit_headers()` to it.
+    RateLimit fields.
     """
 
-    async def count(request: Request, response: Response) -> None:
-        identity = identity_of(request.scope)
+    async def count(connection: HTTPConnection) -> None:
+        identity = identity_of(connection.scope)
         signed_in_as = None if by_address else identity.principal
         key = f"user:{signed_in_as.user_id}" if signed_in_as else f"address:{identity.address.limit_key}"
         await identity.count(name, key)
-        response.headers.update(identity.limit_headers())
 
     return count

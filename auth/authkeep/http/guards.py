@@ -1,8 +1,9 @@
 """Policies where FastAPI's dependencies do not reach: plain endpoints, WebSockets, mounted applications."""
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,27 +12,31 @@ from authkeep.http.policies import Policy
 
 ENDPOINT_ATTRIBUTE = "__authz__"
 
-Connection = TypeVar("Connection", bound=HTTPConnection)
-Result = TypeVar("Result")
+Check: TypeAlias = Callable[[HTTPConnection], Awaitable[object]]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Any]])
 
 
-def guarded(
-    *policies: Policy,
-) -> Callable[[Callable[[Connection], Awaitable[Result]]], Callable[[Connection], Awaitable[Result]]]:
-    """Enforce and declare policies on a plain Starlette endpoint, for routes too hot for FastAPI's dependencies.
+def guarded(*checks: Policy | Check) -> Callable[[Endpoint], Endpoint]:
+    """Enforce and declare policies, and count limits, on a route too hot for FastAPI's dependencies.
 
-    The endpoint takes a `Request` or a `WebSocket`; one of a class is guarded as `Guarded(TheClass, ...)`.
+    The endpoint's first parameter is a `Request` or a `WebSocket`. It may be a plain Starlette endpoint, or one of
+    FastAPI's with more parameters; an endpoint that is a class is guarded as `Guarded(TheClass, ...)`. Unlike a
+    dependency it comes after the parameters have been validated, and `dependency_overrides` do not reach it.
     """
 
-    def decorate(endpoint: Callable[[Connection], Awaitable[Result]]) -> Callable[[Connection], Awaitable[Result]]:
-        @functools.wraps(endpoint)
-        async def enforcing(connection: Connection) -> Result:
-            for policy in policies:
-                await policy(connection)
-            return await endpoint(connection)
+    def decorate(endpoint: Endpoint) -> Endpoint:
+        first = next(iter(inspect.signature(endpoint).parameters))
 
-        setattr(enforcing, ENDPOINT_ATTRIBUTE, policies)
-        return enforcing
+        @functools.wraps(endpoint)
+        async def enforcing(*given: Any, **named: Any) -> Any:
+            # Starlette passes the connection by position, FastAPI by name.
+            connection = given[0] if given else named[first]
+            for check in checks:
+                await check(connection)
+            return await endpoint(*given, **named)
+
+        setattr(enforcing, ENDPOINT_ATTRIBUTE, [check for check in checks if isinstance(check, Policy)])
+        return enforcing  # type: ignore[return-value]  # the same parameters, which no type says of *given, **named
 
     return decorate
 

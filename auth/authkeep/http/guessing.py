@@ -87,11 +87,10 @@ def remember_device(request: Request, response: Response, email: str, transport:
     return None
 
 
-async def count_guesses(request: Request, response: Response) -> Guesses:
+async def count_guesses(request: Request) -> Guesses:
     """The dependency of routes that sign somebody in with a password."""
     guesses = Guesses(request, known_device(request))
     await guesses.count_first()
-    response.headers.update(identity_of(request.scope).limit_headers())
     return guesses
 
 

@@ -22,16 +22,19 @@ class RequestIdentity:
     decisions: what limits have said about this request so far.
     """
 
-    __slots__ = ("_address", "_refusal", "_scheme", "_scope", "auth", "decisions", "principal")
+    # Not the scope itself: it holds this object, and such a cycle leaves every request to the garbage collector, which
+    # costs more than all the rest of authentication.
+    __slots__ = ("_address", "_headers", "_peer", "_refusal", "_scheme", "auth", "decisions", "principal")
 
     def __init__(self, auth: Auth, scope: Scope, principal: Principal | None, refusal: AuthError | None) -> None:
         self.auth = auth
         self.principal = principal
         self.decisions: list[Decision] = []
         self._refusal = refusal
-        self._scope = scope
+        self._headers: Headers = scope.get("headers", ())
+        self._peer: tuple[str, int] | None = scope.get("client")
+        self._scheme: str = scope.get("scheme", "http")
         self._address: Address | None = None
-        self._scheme: str | None = None
 
     def require_principal(self, scope: TokenScope | None = None) -> Principal:
         """Who calls: a person, or where a scope is named, an API key that has it.
@@ -65,16 +68,16 @@ class RequestIdentity:
     def address(self) -> Address:
         """The client's address. Worked out when it is first asked for: most requests never do."""
         if self._address is None:
-            peer = self._scope.get("client")
             proxies = self.auth.settings.trusted_proxies
-            self._address, self._scheme = proxies.resolve(peer[0] if peer else None, self._scope["headers"])
+            self._address, scheme = proxies.resolve(self._peer[0] if self._peer else None, self._headers)
+            self._scheme = scheme or self._scheme
         return self._address
 
     @property
     def is_https(self) -> bool:
         """Whether the browser's end of the connection is HTTPS, as far as that can be believed."""
         _ = self.address
-        return (self._scheme or self._scope["scheme"]) in ("https", "wss")
+        return self._scheme in ("https", "wss")
 
     async def count(self, name: str, key: str) -> None:
         """Count this request against a limit, and remember what it said for `limit_headers`.
@@ -97,14 +100,11 @@ class RequestIdentity:
         if not decision.allowed:
             self._refusal = RateLimited(headers=decision.headers(), retry_after=decision.retry_after)
 
-    def limit_headers(self) -> dict[str, str]:
+    def limit_headers(self) -> list[tuple[bytes, bytes]]:
         """The RateLimit fields for everything that was counted; several limits make one list each."""
-        fields: dict[str, str] = {}
-        for decision in self.decisions:
-            for name, value in decision.headers().items():
-                is_list = name in fields and name != "Retry-After"
-                fields[name] = f"{fields[name]}, {value}" if is_list else value
-        return fields
+        policies = ", ".join(decision.policy for decision in self.decisions)
+        states = ", ".join(decision.state for decision in self.decisions)
+        return [(b"ratelimit-policy", policies.encode("ascii")), (b"ratelimit", states.encode("ascii"))]
 
 
 def identity_of(scope: Scope) -> RequestIdentity:

@@ -1,10 +1,12 @@
 """The door: pure ASGI, verifies a bearer token once per request and remembers the outcome.
 
 It refuses nothing. A route that needs a principal refuses with what became of the token; a public route works for
-somebody whose token has just expired.
+somebody whose token has just expired. On the way back it adds what limits have said, whatever response it is.
 """
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from collections.abc import Awaitable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from authkeep.auth import Auth
 from authkeep.errors import AuthError, InvalidToken, StaleToken
@@ -20,9 +22,18 @@ class AuthMiddleware:
         self._auth = auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            scope[SCOPE_KEY] = await self._identify(scope)
-        await self._app(scope, receive, send)
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        identity = scope[SCOPE_KEY] = await self._identify(scope)
+
+        # Not a coroutine of its own: a stream sends many messages, and each would cost one more.
+        def send_with_limits(message: Message) -> Awaitable[None]:
+            if identity.decisions and message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *identity.limit_headers()]
+            return send(message)
+
+        await self._app(scope, receive, send_with_limits)
 
     async def _identify(self, scope: Scope) -> RequestIdentity:
         principal: Principal | None = None
@@ -32,7 +43,8 @@ class AuthMiddleware:
             if token is not None:
                 principal = await self._auth.verify(token)
         except AuthError as error:
-            refusal = error
+            refusal = error.with_traceback(None)  # whose frames hold the scope, which holds this: see RequestIdentity
+            refusal.__context__ = None
         identity = RequestIdentity(self._auth, scope, principal, refusal)
         if isinstance(refusal, InvalidToken) and not isinstance(refusal, StaleToken):
             await identity.count_failure()

@@ -14,7 +14,6 @@ from starlette.websockets import WebSocket
 from typing_extensions import override
 
 from authkeep.errors import AuthError, InvalidInput, RequestTooLarge
-from authkeep.http.identity import SCOPE_KEY, RequestIdentity
 
 # RFC 6749, section 5.1: answers that carry credentials must not stay in a cache; nor should these refusals.
 NO_STORE = {"Cache-Control": "no-store"}
@@ -56,7 +55,7 @@ def problem_response(
 
 
 async def render_auth_error(request: Request | WebSocket, error: Exception) -> Response | None:
-    """The handler for `AuthError`, with the RateLimit fields of whatever was counted on the way.
+    """The handler for `AuthError`.
 
     A WebSocket is closed instead, before it opens or with 1008 (policy violation): it has no place for a body.
     """
@@ -65,9 +64,7 @@ async def render_auth_error(request: Request | WebSocket, error: Exception) -> R
     if isinstance(request, WebSocket):
         await request.close(1008, error.code)
         return None
-    identity = request.scope.get(SCOPE_KEY)
-    limits = identity.limit_headers() if isinstance(identity, RequestIdentity) else {}
-    headers = {**limits, **NO_STORE, **error.headers}
+    headers = {**NO_STORE, **error.headers}
     return problem_response(request, error.status, error.code, error.detail, headers=headers, errors=error.errors)
 
 

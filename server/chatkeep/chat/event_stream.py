@@ -4,7 +4,6 @@ It ends with the answer, with the client, or with the login that it was asked fo
 """
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, aclosing
 
 from starlette.responses import Response
@@ -26,10 +25,8 @@ SEND_SECONDS = 60.0
 class EventStream(Response):
     """Everything after event `after`, until the terminal event or until the client or its login has gone."""
 
-    def __init__(
-        self, log: EventLog, after: int, headers: Mapping[str, str], counted: AbstractContextManager[None]
-    ) -> None:
-        super().__init__(headers={**HEADERS, **headers})
+    def __init__(self, log: EventLog, after: int, counted: AbstractContextManager[None]) -> None:
+        super().__init__(headers=HEADERS)
         # Starlette sets a length of 0 for the empty body; a stream has none.
         del self.headers["content-length"]
         self._log = log

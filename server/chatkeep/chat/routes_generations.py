@@ -54,10 +54,10 @@ async def send_message(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> Response:
     """Send a message; the answer streams back as server-sent events, and is written whether or not anybody watches."""
-    identity = identity_of(request.scope)
-    generation = await send(db, owner, new, idempotency_key, services.runner, identity.watch_login)
+    watch = identity_of(request.scope).watch_login
+    generation = await send(db, owner, new, idempotency_key, services.runner, watch)
     if _prefers_no_stream(request):
-        headers = {"Preference-Applied": "respond-async", **identity.limit_headers()}
+        headers = {"Preference-Applied": "respond-async"}
         return JSONResponse(Accepted.of(generation).model_dump(), status_code=202, headers=headers)
     return _Following(services, owner, generation)
 
@@ -89,7 +89,7 @@ async def events(
     if log is None:
         raise LogGone
     services.streams.check(owner)
-    return EventStream(log, min(seq, log.last_seq), {}, services.streams.counted(owner))
+    return EventStream(log, min(seq, log.last_seq), services.streams.counted(owner))
 
 
 @router.post(
@@ -130,4 +130,4 @@ class _Following(Response):
             # Only the retry of a send whose answer ended long ago comes here.
             raise LogGone
         counted = self._services.streams.counted(self._owner)
-        await EventStream(log, 0, identity_of(scope).limit_headers(), counted)(scope, receive, send)
+        await EventStream(log, 0, counted)(scope, receive, send)
