@@ -58,7 +58,7 @@ async def login(
     return tokens
 
 
-async def count_refresh(request: Request, response: Response) -> None:
+async def count_refresh(request: Request) -> None:
     """Count by login where the token is one of ours, else by address: a neighbour behind the same address, who has
     none, cannot keep anybody from refreshing.
     """
@@ -68,7 +68,6 @@ async def count_refresh(request: Request, response: Response) -> None:
     token = found[0].decode("ascii") if found else read_refresh_cookie(request)
     sid = identity.auth.logins.find_login_of(token) if token else None
     await identity.count("refresh", f"login:{sid}" if sid else f"address:{identity.address.limit_key}")
-    response.headers.update(identity.limit_headers())
 
 
 @router.post(
