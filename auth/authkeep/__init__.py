@@ -44,8 +44,21 @@ from authkeep.errors import (
     UserNotFound,
     WrongPassword,
 )
+from authkeep.factors.errors import (
+    FactorNotFound,
+    InvalidMfaToken,
+    InvalidSecondFactor,
+    NoSecondFactor,
+    PasskeyRefused,
+    PasskeysNotOffered,
+    SecondFactorRequired,
+    TotpEnabled,
+    UnacceptablePasskey,
+    WrongFactor,
+)
 from authkeep.keys import SigningKeys
 from authkeep.logins import Logins, SignedIn
+from authkeep.mfa_tickets import MfaRequired
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal, Role, Scope
 from authkeep.revocation_feed import ProcessFeed
@@ -69,14 +82,17 @@ __all__ = [
     "Decision",
     "Device",
     "EmailTaken",
+    "FactorNotFound",
     "HashingBusy",
     "InsufficientRole",
     "InsufficientScope",
     "InvalidCredentials",
     "InvalidEmail",
     "InvalidInput",
+    "InvalidMfaToken",
     "InvalidName",
     "InvalidRefreshToken",
+    "InvalidSecondFactor",
     "InvalidSetupCode",
     "InvalidToken",
     "LastAdmin",
@@ -84,8 +100,12 @@ __all__ = [
     "LoginNotFound",
     "Logins",
     "MemoryCounters",
+    "MfaRequired",
     "NewApiKey",
+    "NoSecondFactor",
     "NotSignedIn",
+    "PasskeyRefused",
+    "PasskeysNotOffered",
     "PasswordHasher",
     "PermissionDenied",
     "Principal",
@@ -100,6 +120,7 @@ __all__ = [
     "RevocationsUnknown",
     "Role",
     "Scope",
+    "SecondFactorRequired",
     "SignedIn",
     "SigningKeys",
     "StaleToken",
@@ -107,9 +128,12 @@ __all__ = [
     "SystemClock",
     "Throttle",
     "TooManyApiKeys",
+    "TotpEnabled",
     "TrustedProxies",
+    "UnacceptablePasskey",
     "UnacceptablePassword",
     "Unavailable",
     "UserNotFound",
+    "WrongFactor",
     "WrongPassword",
 ]

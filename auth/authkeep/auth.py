@@ -13,6 +13,7 @@ from authkeep.device_tokens import DeviceTokens
 from authkeep.errors import StaleToken
 from authkeep.keys import SigningKeys
 from authkeep.logins import Logins
+from authkeep.mfa import Mfa
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal
 from authkeep.refresh_tokens import RefreshTokens
@@ -80,6 +81,7 @@ class Auth:
             self.revocations,
             self.audit,
         )
+        self.mfa = Mfa(settings, store, self.clock, keys, self.throttle, self.passwords, self.audit, self.logins)
         self.accounts = Accounts(
             settings,
             store,

@@ -5,6 +5,9 @@ AuthError
 │   ├── NotSignedIn                 401   not_signed_in: no credential was presented
 │   ├── InvalidToken                401   invalid_token: malformed, expired, revoked or foreign; never says which
 │   │   └── StaleToken              401   the same code and words: once ours, so nobody is guessing
+│   ├── InvalidMfaToken             401   invalid_mfa_token: expired, used up, or the account has changed: start again
+│   ├── InvalidSecondFactor         401   invalid_second_factor: the password was right, and this was not
+│   ├── PasskeyRefused              401   passkey_refused: unknown, not verified, disabled user; never says which
 │   ├── RecentSignInRequired        401   recent_sign_in_required: signed in, and too long ago for this
 │   ├── InvalidCredentials          401   invalid_credentials: unknown user, wrong password or disabled user
 │   └── InvalidRefreshToken         401   invalid_refresh_token
@@ -17,20 +20,29 @@ AuthError
 │   └── InvalidSetupCode            403   invalid_setup_code
 ├── LoginNotFound                   404   login_not_found: also when it is somebody else's
 ├── ApiKeyNotFound                  404   api_key_not_found: also when it is somebody else's
+├── FactorNotFound                  404   factor_not_found: also when it is somebody else's
+├── PasskeysNotOffered              404   passkeys_not_offered: this server does not offer them
 ├── UserNotFound                    404   user_not_found: what an admin asked for is not there
 ├── EmailTaken                      409   email_taken
 ├── TooManyApiKeys                  409   too_many_api_keys
 ├── LastAdmin                       409   last_admin: nobody would be left to administer
+├── TotpEnabled                     409   totp_enabled: remove the one before
+├── NoSecondFactor                  409   no_second_factor: recovery codes stand in for another factor
 ├── RequestTooLarge                 413   request_too_large
 ├── InvalidInput                    422   invalid_request, with one entry in `errors` per field
 │   ├── InvalidEmail                422   invalid_email
 │   ├── InvalidName                 422   invalid_name
 │   ├── UnacceptablePassword        422   unacceptable_password
+│   ├── UnacceptablePasskey         422   unacceptable_passkey: not a good answer to the challenge, or one too many
+│   ├── WrongFactor                 422   wrong_factor: a code or a passkey, asked for again before something sensitive
+│   ├── SecondFactorRequired        422   second_factor_required: a password alone does not confirm who this is
 │   └── WrongPassword               422   wrong_password: the current one, asked for again before a change
 ├── RateLimited                     429   rate_limited, with Retry-After
 └── Unavailable                     503   refuse rather than guess, with Retry-After
     ├── HashingBusy                 503   hashing_busy: the password queue is full
     └── RevocationsUnknown          503   revocations_unknown: no fresh view and the store does not answer
+
+Those of second factors are in `authkeep.factors.errors`.
 
 A setting that cannot work raises `ValueError` where it is built, naming the setting: that is the operator's
 mistake, not a caller's, and it never reaches HTTP.

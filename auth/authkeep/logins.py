@@ -5,7 +5,7 @@ No HTTP in here and no SQL: what may happen, in which order, and what it costs.
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -23,17 +23,31 @@ from authkeep.errors import (
     InvalidEmail,
     InvalidInput,
     InvalidRefreshToken,
+    InvalidToken,
     LoginNotFound,
     RateLimited,
     RefreshTokenReused,
 )
 from authkeep.ids import is_id
+from authkeep.mfa_tickets import MfaRequired, MfaTickets
+from authkeep.one_time_secrets import OneTimeSecrets
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal
 from authkeep.refresh_tokens import RefreshToken, RefreshTokens, RotationRules
 from authkeep.revocation import Revocations
 from authkeep.settings import AuthSettings
-from authkeep.store import AuditAction, Ending, EndReason, Login, Outcome, Rotation, Store, User, UserChange
+from authkeep.store import (
+    AuditAction,
+    Ending,
+    EndReason,
+    Login,
+    Outcome,
+    Revocation,
+    Rotation,
+    Store,
+    User,
+    UserChange,
+)
 
 _log = logging.getLogger("authkeep.logins")
 _CLOCK_MARGIN = timedelta(minutes=1)
@@ -80,6 +94,7 @@ class Logins:
         self._refresh_tokens = refresh_tokens
         self._revocations = revocations
         self._audit = audit
+        self._mfa_tickets = MfaTickets(store, OneTimeSecrets(store, clock))
         # A token minted just before its revocation lives this long; the margin is for clocks that differ.
         self._remember = settings.access_lifetime + _CLOCK_MARGIN
         self._rules = RotationRules(
@@ -90,8 +105,8 @@ class Logins:
             remember=self._remember,
         )
 
-    async def sign_in(self, email: str, password: str, device: Device) -> SignedIn:
-        """Check a password and open a login.
+    async def sign_in(self, email: str, password: str, device: Device) -> SignedIn | MfaRequired:
+        """Check a password, and open a login or ask for the second factor.
 
         Unknown user, wrong password and disabled user take the same steps until the refusal, which is the same.
 
@@ -104,7 +119,21 @@ class Logins:
         if user is None or not matches or user.disabled:
             await self._record_refusal(user, device, "disabled" if user and user.disabled else "password")
             raise InvalidCredentials
-        return await self.open(await self._renew_hash(user, password), device)
+        return await self.admit(await self._renew_hash(user, password), device, ["pwd"])
+
+    async def admit(self, user: User, device: Device, methods: Sequence[str]) -> SignedIn | MfaRequired:
+        """Go on with a user who has proved one factor: open a login, or ask for the second if they have one.
+
+        Args:
+            methods: how, as `amr` values (RFC 8176).
+
+        Raises:
+            InvalidCredentials: the user was disabled, or changed the password, since `user` was read.
+        """
+        held = await self._store.find_factors(user.id)
+        if held.has_second:
+            return await self._mfa_tickets.issue(user, methods, held)
+        return await self.open(user, device, methods)
 
     async def _record_refusal(self, user: User | None, device: Device, reason: str) -> None:
         # Of an address that nobody has here, not even a digest: people type their password there.
@@ -132,7 +161,7 @@ class Logins:
         return changed[0] if changed else user
 
     async def open(self, user: User, device: Device, methods: Sequence[str] = ("pwd",)) -> SignedIn:
-        """Open a login for a user who has just been authenticated, by whatever factor.
+        """Open a login for a user who has been authenticated, with all that their account asks for.
 
         Args:
             methods: how, as `amr` values (RFC 8176).
@@ -165,7 +194,33 @@ class Logins:
             raise InvalidCredentials
         return self._signed_in(user, login, token.text)
 
+    async def step_up(self, principal: Principal, proved: Iterable[str], device: Device) -> tuple[str, int]:
+        """Note that the caller has just proved once more who they are.
+
+        Args:
+            proved: how, as `amr` values; they are added to those that the login was opened with.
+
+        Returns:
+            A new access token of the same login, and the seconds it lives.
+
+        Raises:
+            InvalidToken: the login has ended, or the account is disabled.
+        """
+        methods = sorted(principal.methods | set(proved))
+        event = self._audit.event(AuditAction.STEP_UP, device, actor=principal, methods=" ".join(methods))
+        stepped_up = await self._store.step_up_login(
+            principal.login_id, principal.user_id, self._clock.now(), methods, event=event
+        )
+        if stepped_up is None:
+            raise InvalidToken
+        login, user = stepped_up
+        return self._mint(user, login)
+
     def _signed_in(self, user: User, login: Login, refresh_token: str) -> SignedIn:
+        access_token, expires_in = self._mint(user, login)
+        return SignedIn(user, login.sid, access_token, expires_in, refresh_token)
+
+    def _mint(self, user: User, login: Login) -> tuple[str, int]:
         principal = Principal(
             user.id,
             login.sid,
@@ -173,10 +228,9 @@ class Logins:
             authenticated_at=login.authenticated_at.timestamp(),
             methods=frozenset(login.methods),
         )
-        access_token, expires_in = self._access_tokens.mint(
+        return self._access_tokens.mint(
             principal, epoch=user.epoch, jti=secrets.token_bytes(16), now=self._clock.seconds()
         )
-        return SignedIn(user, login.sid, access_token, expires_in, refresh_token)
 
     def find_login_of(self, refresh_token: str) -> str | None:
         """The `sid` in a token that this deployment issued, alive or not; None for an invention. No I/O."""
@@ -253,6 +307,10 @@ class Logins:
         changed = await self._store.change_user(principal.user_id, change, event=event)
         if changed is not None:
             await self._revocations.apply(changed[1])
+
+    async def note_revoked(self, entries: Sequence[Revocation]) -> None:
+        """What another journey has written to the store bites here at once."""
+        await self._revocations.apply(entries)
 
     def ending(self, reason: EndReason) -> Ending:
         now = self._clock.now()

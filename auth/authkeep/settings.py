@@ -20,6 +20,8 @@ class AuthSettings:
     Attributes:
         issuer, audience: the `iss` and `aud` of access tokens: a token of another deployment does not fit.
         product_names: names of the host, which nobody may have as a password.
+        public_url: where people reach the host, such as https://chat.example. Passkeys belong to its host name; without
+            it they work on http://localhost alone.
         registration_open: whether anybody may register. The first user of an empty install always may.
         access_lifetime: of an access token; up to 5 % less, so that many do not expire in one instant.
         key_rotation: the signing key is replaced when it is this old, if it lies in a file; None for never.
@@ -45,6 +47,7 @@ class AuthSettings:
         limit_failed_authentication: access tokens and API keys that were never ours, per client address.
         limit_login_account: failures at one account by strangers, wherever they come from. limit_login_device:
             attempts on one device that is known.
+        limit_second_factor: guesses at the codes of one user, wherever they come from.
 
     Raises:
         ValueError: a value cannot work; the message names the setting.
@@ -53,6 +56,7 @@ class AuthSettings:
     issuer: str
     audience: str
     product_names: tuple[str, ...] = ()
+    public_url: str | None = None
     registration_open: bool = True
     access_lifetime: timedelta = timedelta(minutes=5)
     key_rotation: timedelta | None = timedelta(days=90)
@@ -81,6 +85,7 @@ class AuthSettings:
     limit_password: Limit = field(default=Limit.parse("10/minute"))
     limit_profile: Limit = field(default=Limit.parse("30/minute"))
     limit_api_keys: Limit = field(default=Limit.parse("30/hour"))
+    limit_second_factor: Limit = field(default=Limit.parse("20/hour"))
 
     def __post_init__(self) -> None:
         problems = [
@@ -104,6 +109,8 @@ class AuthSettings:
         for name, holds, rule in problems:
             if not holds:
                 raise ValueError(f"{name} {rule}, but it is {getattr(self, name)!r}")
+        if self.public_url is not None and not self.public_url.startswith(("https://", "http://")):
+            raise ValueError(f"public_url: {self.public_url!r} is not an address such as https://chat.example")
         for origin in self.trusted_origins:
             if not origin.startswith(("https://", "http://")) or origin.count("/") != 2:
                 raise ValueError(f"trusted_origins: {origin!r} is not an origin such as https://app.example")
@@ -120,4 +127,5 @@ class AuthSettings:
             "password": self.limit_password,
             "profile": self.limit_profile,
             "api_keys": self.limit_api_keys,
+            "second_factor": self.limit_second_factor,
         }

@@ -17,7 +17,7 @@ from authkeep import (
 )
 from authkeep.email_address import parse_email
 from authkeep.store import Store, User
-from authkeep.testing import FrozenClock, MemoryStore, signed_in
+from authkeep.testing import FrozenClock, MemoryStore, signed_in, with_password
 
 CODE = "K7QX-9M2P-TR4W"
 
@@ -108,7 +108,7 @@ async def test_a_refused_registration_stores_nothing(auth: Auth, memory_store: M
 
 async def test_nothing_that_opens_a_door_shows_in_a_repr(auth: Auth, password: str) -> None:
     user = await auth.accounts.register("alice@example.com", password)
-    login = await auth.logins.sign_in("alice@example.com", password, Device("127.0.0.1"))
+    login = await with_password(auth, "alice@example.com", password, Device("127.0.0.1"))
     (stored,) = auth.store.logins.values()  # type: ignore[attr-defined]
     shown = repr([user, login, stored, auth.settings])
     for secret in (password, user.password_hash or "", login.access_token, login.refresh_token, stored.token_hash):
@@ -117,7 +117,7 @@ async def test_nothing_that_opens_a_door_shows_in_a_repr(auth: Auth, password: s
 
 async def test_the_store_holds_no_token_and_no_password(auth: Auth, memory_store: MemoryStore, password: str) -> None:
     user = await auth.accounts.register("alice@example.com", password)
-    login = await auth.logins.sign_in("alice@example.com", password, Device("127.0.0.1"))
+    login = await with_password(auth, "alice@example.com", password, Device("127.0.0.1"))
     refreshed = await auth.logins.refresh(login.refresh_token, Device("127.0.0.1"))
     (stored,) = memory_store.logins.values()
     dump = f"{user.password_hash} {stored.token_hash} {stored.recent}"

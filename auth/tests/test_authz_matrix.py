@@ -32,17 +32,22 @@ from authkeep.http import (
     signed_in,
 )
 from authkeep.matrix import Matrix, MatrixFailed, Sample
+from authkeep.testing import SoftwareAuthenticator, add_passkey
 from authkeep.testing import signed_in as sign_in
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OWN_OPERATIONS = 16
+OWN_OPERATIONS = 32
 HOST_OPERATIONS = 10
 DOCUMENTATION = 4
 ALL_OPERATIONS = OWN_OPERATIONS + HOST_OPERATIONS + DOCUMENTATION
 
 Reader = Annotated[Principal, Depends(require_scope("notes"))]
 Bodies = Mapping[str, Callable[[Mapping[str, str]], object]]
+BODIES: Bodies = {
+    "PUT /notes": lambda ids: {"note_id": ids["note_id"]},
+    "PATCH /auth/passkeys/{passkey_id}": lambda _: {"name": "mine now"},
+}
 
 
 @dataclass
@@ -56,12 +61,14 @@ class Notes:
     bodies: Bodies = field(default_factory=dict)
 
     async def sample(self) -> Sample:
-        victim = await sign_in(self.auth, f"{uuid7()}@example.com")
+        victim = await sign_in(self.auth, f"{uuid7()}@example.com", methods=["pwd", "otp", "mfa"])
         note_id = str(uuid7())
         self.notes[note_id] = victim.user.id
         other = await self.auth.logins.open(victim.user, Device("198.51.100.7"))
         key = await self.auth.api_keys.create(victim.principal, "n", ["notes"], None, Device("198.51.100.7"))
-        parameters = {"note_id": note_id, "sid": other.login_id, "key_id": key.key.id}
+        await add_passkey(self.auth, victim, SoftwareAuthenticator("http://localhost:8000"))
+        (passkey,) = await self.auth.mfa.passkeys.list_all(victim.principal)
+        parameters = {"note_id": note_id, "sid": other.login_id, "key_id": key.key.id, "passkey_id": passkey.id}
         return Sample(victim, parameters, dict.fromkeys(parameters, str(uuid7())), self.bodies)
 
 
@@ -75,7 +82,7 @@ async def authz_host(auth: Auth, tmp_path: Path) -> Notes:
     await sign_in(auth, "first@example.com", role=Role.ADMIN)
     app = FastAPI()
     mount(app, auth)
-    host = Notes(auth, app, {"/opaque": public}, bodies={"PUT /notes": lambda ids: {"note_id": ids["note_id"]}})
+    host = Notes(auth, app, {"/opaque": public}, bodies=BODIES)
     app.include_router(notes_router(host))
     add_what_is_not_fastapi(app, tmp_path)
     return host

@@ -22,7 +22,7 @@ from authkeep import (
 )
 from authkeep.password_policy import MAX_LENGTH
 from authkeep.store import EndReason
-from authkeep.testing import FrozenClock
+from authkeep.testing import FrozenClock, with_password
 from authkeep.testing import signed_in as sign_in
 
 LAPTOP = Device("198.51.100.7", "Firefox")
@@ -32,7 +32,7 @@ PHONE = Device("2001:db8::1", "Safari")
 @pytest.fixture
 async def login(auth_on: Auth, password: str) -> SignedIn:
     await auth_on.accounts.register("alice@example.com", password)
-    return await auth_on.logins.sign_in("alice@example.com", password, LAPTOP)
+    return await with_password(auth_on, "alice@example.com", password, LAPTOP)
 
 
 async def test_a_login_yields_a_token_that_names_its_user(auth_on: Auth, login: SignedIn) -> None:
@@ -153,7 +153,7 @@ async def test_a_busy_login_expires_too(auth_on: Auth, login: SignedIn, clock: F
 
 
 async def test_logout_ends_this_login_and_no_other(auth_on: Auth, login: SignedIn, password: str) -> None:
-    phone = await auth_on.logins.sign_in("alice@example.com", password, PHONE)
+    phone = await with_password(auth_on, "alice@example.com", password, PHONE)
     await auth_on.logins.end(await auth_on.verify(login.access_token), login.login_id, EndReason.LOGOUT)
     with pytest.raises(InvalidToken):
         await auth_on.verify(login.access_token)
@@ -163,17 +163,17 @@ async def test_logout_ends_this_login_and_no_other(auth_on: Auth, login: SignedI
 
 
 async def test_logout_all_ends_every_login_but_not_the_next(auth_on: Auth, login: SignedIn, password: str) -> None:
-    phone = await auth_on.logins.sign_in("alice@example.com", password, PHONE)
+    phone = await with_password(auth_on, "alice@example.com", password, PHONE)
     await auth_on.logins.end_all(await auth_on.verify(login.access_token))
     for token in (login.access_token, phone.access_token):
         with pytest.raises(InvalidToken):
             await auth_on.verify(token)
-    again = await auth_on.logins.sign_in("alice@example.com", password, PHONE)
+    again = await with_password(auth_on, "alice@example.com", password, PHONE)
     await auth_on.verify(again.access_token)
 
 
 async def test_a_change_of_password_ends_the_other_logins(auth_on: Auth, login: SignedIn, password: str) -> None:
-    phone = await auth_on.logins.sign_in("alice@example.com", password, PHONE)
+    phone = await with_password(auth_on, "alice@example.com", password, PHONE)
     principal = await auth_on.verify(login.access_token)
     await auth_on.accounts.change_password(principal, password, "nine silver ladders hum")
     assert await auth_on.verify(login.access_token) == principal
@@ -201,7 +201,7 @@ async def test_a_disabled_user_is_out_at_once_and_cannot_come_back(
 
 async def test_somebody_elses_login_is_not_there(auth_on: Auth, login: SignedIn, password: str) -> None:
     await auth_on.accounts.register("mallory@example.com", password)
-    mallory = await auth_on.logins.sign_in("mallory@example.com", password, PHONE)
+    mallory = await with_password(auth_on, "mallory@example.com", password, PHONE)
     principal = await auth_on.verify(mallory.access_token)
     with pytest.raises(LoginNotFound):
         await auth_on.logins.end(principal, login.login_id, EndReason.ENDED_BY_USER)

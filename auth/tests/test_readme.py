@@ -38,6 +38,7 @@ async def test_the_app_of_the_readme_serves(shown: dict[str, Any]) -> None:
 
 async def test_the_test_of_the_readme_passes(shown: dict[str, Any]) -> None:
     await shown["test_hello"]()
+    await shown["test_a_passkey_signs_in"]()
 
 
 def test_the_readme_names_every_route(shown: dict[str, Any]) -> None:

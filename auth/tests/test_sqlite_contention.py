@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from authkeep import Auth, Device
 from authkeep.sql import SqlStore, migrate
-from authkeep.testing import FrozenClock
+from authkeep.testing import FrozenClock, with_password
 
 LAPTOP = Device("198.51.100.7")
 
@@ -50,7 +50,7 @@ async def test_no_writer_is_told_that_the_database_is_locked(
 
     async def live(auth: Auth, n: int) -> None:
         await auth.accounts.register(f"user{n}@example.com", password)
-        login = await auth.logins.sign_in(f"user{n}@example.com", password, LAPTOP)
+        login = await with_password(auth, f"user{n}@example.com", password, LAPTOP)
         for _ in range(3):
             login = await auth.logins.refresh(login.refresh_token, LAPTOP)
         await auth.logins.end_all(await auth.verify(login.access_token))
@@ -65,6 +65,6 @@ async def test_two_processes_refresh_one_token_to_one_successor(
     one, two = (make(SqlStore(engine), clock, settings, keys) for engine in engines)
     async with one.running(), two.running():
         await one.accounts.register("alice@example.com", password)
-        login = await one.logins.sign_in("alice@example.com", password, LAPTOP)
+        login = await with_password(one, "alice@example.com", password, LAPTOP)
         tabs = [auth.logins.refresh(login.refresh_token, LAPTOP) for auth in (one, two) * 6]
         assert len({tab.refresh_token for tab in await asyncio.gather(*tabs)}) == 1

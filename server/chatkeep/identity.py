@@ -119,6 +119,7 @@ def make_auth(
             product_names=("chatkeep",),
             key_rotation=timedelta(days=settings.key_rotation_days) if settings.key_rotation_days else None,
             scopes=_SCOPES,
+            public_url=settings.public_url,
             registration_open=settings.registration == "open",
             secure_cookies=(settings.public_url or "").startswith("https://"),
             trusted_origins=_origins(settings),

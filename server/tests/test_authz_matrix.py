@@ -10,18 +10,19 @@ from fastapi import FastAPI
 
 from authkeep.http import Policy
 from authkeep.matrix import AsgiClient, Matrix, Sample
-from authkeep.testing import signed_in
+from authkeep.testing import SoftwareAuthenticator, add_passkey, signed_in
 from chatkeep.app import create_app, prepare
 from chatkeep.identity import Auth
 from chatkeep.settings import Settings
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OPERATIONS = 30
+OPERATIONS = 46
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 BODIES = {
     "POST /chat/send": lambda ids: {"session_id": ids["session_id"], "message": "x"},
     "PATCH /chat/sessions/{session_id}": lambda _: {"title": "mine now"},
+    "PATCH /auth/passkeys/{passkey_id}": lambda _: {"name": "mine now"},
     "POST /chat/sessions": lambda _: {"title": "new"},
 }
 
@@ -38,7 +39,8 @@ class Chatkeep:
 
     async def sample(self) -> Sample:
         self._people += 1
-        victim = await signed_in(self.auth, f"victim-{self._people}@example.com")
+        email = f"victim-{self._people}@example.com"
+        victim = await signed_in(self.auth, email, methods=["pwd", "otp", "mfa"])
         other = await signed_in(self.auth, victim.user.email)
 
         async def make(path: str, body: Any) -> Any:
@@ -50,11 +52,14 @@ class Chatkeep:
         session_id = (await make("/chat/sessions", {"title": "private"}))["id"]
         accepted = await make("/chat/send", {"session_id": session_id, "message": "hello"})
         key = await make("/auth/api-keys", {"name": "backup", "scopes": ["chat"]})
+        await add_passkey(self.auth, victim, SoftwareAuthenticator("http://localhost:8000"))
+        (passkey,) = await self.auth.mfa.passkeys.list_all(victim.principal)
         parameters = {
             "session_id": session_id,
             "generation_id": accepted["generation_id"],
             "sid": other.principal.login_id,
             "key_id": key["id"],
+            "passkey_id": passkey.id,
         }
         return Sample(victim, parameters, dict.fromkeys(parameters, UNKNOWN), BODIES)
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from authkeep.testing import SoftwareAuthenticator
 from testbed.people import Person
 
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 # What a request needs besides its ids, so that nothing but ownership can refuse it.
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/chat/sessions/{session_id}"): {"title": "mine now"},
+    ("PATCH", "/auth/passkeys/{passkey_id}"): {"name": "mine now"},
 }
 # Operations that take an id in the body.
 SEND = ("POST", "/chat/send")
@@ -27,7 +29,20 @@ def ids_of(victim: Person) -> dict[str, str]:
     accepted = victim.start(chat, "count to 100000 [[delay 20ms]]")
     sid = victim.http.get("/auth/logins").json()["items"][0]["sid"]
     key = victim.http.post("/auth/api-keys", json={"name": "backup", "scopes": ["chat"]}).json()["id"]
-    return {"session_id": chat, "generation_id": accepted["generation_id"], "sid": sid, "key_id": key}
+    return {
+        "session_id": chat,
+        "generation_id": accepted["generation_id"],
+        "sid": sid,
+        "key_id": key,
+        "passkey_id": new_passkey(victim),
+    }
+
+
+def new_passkey(owner: Person) -> str:
+    asked = owner.http.post("/auth/passkeys/options").json()
+    credential = SoftwareAuthenticator("http://localhost:8000").create(asked["options"])
+    made = owner.http.post("/auth/passkeys", json={"ticket": asked["ticket"], "credential": credential}).json()
+    return str(made["id"])
 
 
 def ask(person: Person, method: str, path: str, ids: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
@@ -52,7 +67,7 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
         assert stranger[0] == 404, (method, path, stranger)
         assert stranger == ask(bob, method, path, nothing), (method, path)
     # The walk is worth what it walked: a route that hides from the list would pass unseen.
-    assert len(with_ids) == 9
+    assert len(with_ids) == 11
     assert alice.http.get(f"/chat/sessions/{ids['session_id']}").json()["title"] == "private"
     assert alice.messages(ids["session_id"])[1]["status"] == "running"
     alice.http.post(f"/chat/generations/{ids['generation_id']}/stop")
@@ -61,7 +76,7 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
 def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> None:
     spec = alice.http.get("/openapi.json").json()
     stranger = Person(str(alice.http.base_url), "nobody")
-    nothing = dict.fromkeys(("session_id", "generation_id", "sid", "key_id"), UNKNOWN)
+    nothing = dict.fromkeys(("session_id", "generation_id", "sid", "key_id", "passkey_id"), UNKNOWN)
     public = set()
     for method, path in operations(spec):
         status, _, headers = ask(stranger, method, path, nothing)
@@ -71,6 +86,10 @@ def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> 
     assert public == {
         ("POST", "/auth/register"),
         ("POST", "/auth/login"),
+        ("POST", "/auth/login/mfa"),
+        ("POST", "/auth/login/mfa/passkey-options"),
+        ("POST", "/auth/login/passkey"),
+        ("POST", "/auth/login/passkey/options"),
         ("POST", "/auth/refresh"),
         ("GET", "/auth/registration"),
         ("GET", "/.well-known/jwks.json"),

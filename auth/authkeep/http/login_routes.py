@@ -13,26 +13,21 @@ from authkeep.http.cookies import (
     read_refresh_cookie,
     require_same_origin,
     same_origin_for_cookies,
-    set_refresh_cookie,
 )
 from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal
-from authkeep.http.guessing import GuessesCounted, count_guesses, remember_device
+from authkeep.http.factor_schemas import MfaRequiredOut
+from authkeep.http.guessing import GuessesCounted, count_guesses
+from authkeep.http.hand_over import hand_over, hand_over_new
 from authkeep.http.identity import identity_of
 from authkeep.http.policies import owner_of, public
 from authkeep.http.problems import MAX_BODY, ProblemRoute
 from authkeep.http.schemas import Credentials, LoginOut, LoginsPage, RefreshRequest, TokensOut
-from authkeep.logins import SignedIn
+from authkeep.mfa_tickets import MfaRequired
 from authkeep.store import EndReason
 
 _REFRESH_TOKEN = re.compile(rb"akr_[A-Za-z0-9_-]{92}")
 
 router = APIRouter(route_class=ProblemRoute, tags=["auth"], max_body_size=MAX_BODY)
-
-
-def _hand_over(request: Request, response: Response, signed_in: SignedIn, transport: str) -> TokensOut:
-    if transport == "cookie":
-        set_refresh_cookie(request, response, signed_in.refresh_token)
-    return TokensOut.of(signed_in, with_refresh_token=transport == "json")
 
 
 @router.post(
@@ -48,14 +43,13 @@ async def login(
     guesses: GuessesCounted,
     credentials: Credentials,
     transport: Transport = "json",
-) -> TokensOut:
-    """Sign in. Unknown user, wrong password and disabled user are one answer."""
+) -> TokensOut | MfaRequiredOut:
+    """Sign in. Unknown user, wrong password and disabled user are one answer; a second factor is asked for after."""
     async with guesses.at(credentials.email):
         signed_in = await auth.logins.sign_in(credentials.email, credentials.password, device)
-    tokens = _hand_over(request, response, signed_in, transport)
-    if device_token := remember_device(request, response, signed_in.user.email, transport):
-        tokens.device_token = device_token
-    return tokens
+    if isinstance(signed_in, MfaRequired):
+        return MfaRequiredOut.of(signed_in)
+    return hand_over_new(request, response, signed_in, transport)
 
 
 async def count_refresh(request: Request) -> None:
@@ -94,7 +88,7 @@ async def refresh(
             raise InvalidRefreshToken
     if token is None:
         raise InvalidInput("Send the refresh token, or the cookie that holds it.", field="refresh_token")
-    return _hand_over(request, response, await auth.logins.refresh(token, device), transport)
+    return hand_over(request, response, await auth.logins.refresh(token, device), transport)
 
 
 @router.post("/logout", status_code=204)

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from authkeep.auth import Auth
 from authkeep.errors import AuthError
-from authkeep.http import account_routes, api_key_routes, login_routes
+from authkeep.http import account_routes, api_key_routes, login_routes, mfa_routes, second_step_routes
 from authkeep.http.middleware import AuthMiddleware
 from authkeep.http.openapi import describe_policies
 from authkeep.http.problems import render_auth_error
@@ -39,7 +39,7 @@ def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth") -> None:
     # Starlette calls one handler for requests and for WebSockets, and types it as if there were two.
     app.add_exception_handler(AuthError, render_auth_error)  # type: ignore[arg-type]
     own = _OwnRoutes(prefix, "/.well-known")
-    for router in (account_routes.router, login_routes.router):
+    for router in (account_routes.router, login_routes.router, second_step_routes.router, mfa_routes.router):
         own.include_router(router, prefix=prefix)
     if auth.settings.scopes:
         own.include_router(api_key_routes.router, prefix=prefix)
