@@ -5,6 +5,7 @@ and `authkeep.testing` ships the fakes.
 """
 
 from authkeep.accounts import Accounts, RegistrationState
+from authkeep.administration import Administration
 from authkeep.api_keys import ApiKeys, NewApiKey
 from authkeep.audit import Audit
 from authkeep.auth import Auth
@@ -69,6 +70,7 @@ from authkeep.throttle import Counters, Decision, Limit, MemoryCounters, Throttl
 __all__ = [
     "Accounts",
     "Address",
+    "Administration",
     "ApiKeyNotFound",
     "ApiKeys",
     "Audit",

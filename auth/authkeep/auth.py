@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from authkeep.access_tokens import AccessTokens
 from authkeep.accounts import Accounts
+from authkeep.administration import Administration
 from authkeep.api_key_verifier import ApiKeyVerifier
 from authkeep.api_keys import ApiKeys
 from authkeep.audit import Audit
@@ -93,6 +94,7 @@ class Auth:
             setup_code=setup_code,
         )
         self.device_tokens = DeviceTokens(keys.derive, settings.device_lifetime)
+        self.administration = Administration(store, self.clock, self.logins, self.revocations, self.audit)
         self.api_keys = ApiKeys(settings, store, self.clock, self.audit, self.revocations)
         self.api_key_verifier = ApiKeyVerifier(settings, store, self.clock, self.revocations)
 

@@ -37,7 +37,7 @@ from authkeep.testing import signed_in as sign_in
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OWN_OPERATIONS = 32
+OWN_OPERATIONS = 39
 HOST_OPERATIONS = 10
 DOCUMENTATION = 4
 ALL_OPERATIONS = OWN_OPERATIONS + HOST_OPERATIONS + DOCUMENTATION
@@ -68,7 +68,13 @@ class Notes:
         key = await self.auth.api_keys.create(victim.principal, "n", ["notes"], None, Device("198.51.100.7"))
         await add_passkey(self.auth, victim, SoftwareAuthenticator("http://localhost:8000"))
         (passkey,) = await self.auth.mfa.passkeys.list_all(victim.principal)
-        parameters = {"note_id": note_id, "sid": other.login_id, "key_id": key.key.id, "passkey_id": passkey.id}
+        parameters = {
+            "note_id": note_id,
+            "sid": other.login_id,
+            "key_id": key.key.id,
+            "passkey_id": passkey.id,
+            "user_id": victim.user.id,
+        }
         return Sample(victim, parameters, dict.fromkeys(parameters, str(uuid7())), self.bodies)
 
 

@@ -70,7 +70,10 @@ WatchLogin = Callable[[Callable[[], None]], Callable[[], None]]
 
 CHAT_SCOPE = "chat"
 # What an API key may be limited to, in the words of whoever makes one.
-_SCOPES = {CHAT_SCOPE: "Read and write your chats"}
+_SCOPES = {
+    CHAT_SCOPE: "Read and write your chats",
+    "admin": "For administrators: read users and the audit trail",
+}
 
 # The page calls the API from within the server, and says with this header that it may name the browser's address.
 FORWARDING_HEADER = "X-Chatkeep-Forwarding-Key"

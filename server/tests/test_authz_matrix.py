@@ -17,7 +17,7 @@ from chatkeep.settings import Settings
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OPERATIONS = 46
+OPERATIONS = 53
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 BODIES = {
     "POST /chat/send": lambda ids: {"session_id": ids["session_id"], "message": "x"},
@@ -60,6 +60,7 @@ class Chatkeep:
             "sid": other.principal.login_id,
             "key_id": key["id"],
             "passkey_id": passkey.id,
+            "user_id": victim.user.id,
         }
         return Sample(victim, parameters, dict.fromkeys(parameters, UNKNOWN), BODIES)
 

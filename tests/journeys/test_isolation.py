@@ -14,6 +14,7 @@ UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/chat/sessions/{session_id}"): {"title": "mine now"},
     ("PATCH", "/auth/passkeys/{passkey_id}"): {"name": "mine now"},
+    ("PATCH", "/admin/users/{user_id}"): {"role": "admin"},
 }
 # Operations that take an id in the body.
 SEND = ("POST", "/chat/send")
@@ -35,6 +36,7 @@ def ids_of(victim: Person) -> dict[str, str]:
         "sid": sid,
         "key_id": key,
         "passkey_id": new_passkey(victim),
+        "user_id": victim.user["id"],
     }
 
 
@@ -64,10 +66,10 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
     nothing = dict.fromkeys(ids, UNKNOWN)
     for method, path in with_ids:
         stranger = ask(bob, method, path, ids)
-        assert stranger[0] == 404, (method, path, stranger)
+        assert stranger[0] == (403 if path.startswith("/admin/") else 404), (method, path, stranger)
         assert stranger == ask(bob, method, path, nothing), (method, path)
     # The walk is worth what it walked: a route that hides from the list would pass unseen.
-    assert len(with_ids) == 11
+    assert len(with_ids) == 15
     assert alice.http.get(f"/chat/sessions/{ids['session_id']}").json()["title"] == "private"
     assert alice.messages(ids["session_id"])[1]["status"] == "running"
     alice.http.post(f"/chat/generations/{ids['generation_id']}/stop")
@@ -76,7 +78,7 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
 def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> None:
     spec = alice.http.get("/openapi.json").json()
     stranger = Person(str(alice.http.base_url), "nobody")
-    nothing = dict.fromkeys(("session_id", "generation_id", "sid", "key_id", "passkey_id"), UNKNOWN)
+    nothing = dict.fromkeys(("session_id", "generation_id", "sid", "key_id", "passkey_id", "user_id"), UNKNOWN)
     public = set()
     for method, path in operations(spec):
         status, _, headers = ask(stranger, method, path, nothing)

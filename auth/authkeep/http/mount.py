@@ -9,7 +9,15 @@ from typing_extensions import override
 
 from authkeep.auth import Auth
 from authkeep.errors import AuthError
-from authkeep.http import account_routes, api_key_routes, login_routes, mfa_routes, second_step_routes
+from authkeep.http import (
+    account_routes,
+    admin_routes,
+    api_key_routes,
+    audit_routes,
+    login_routes,
+    mfa_routes,
+    second_step_routes,
+)
 from authkeep.http.middleware import AuthMiddleware
 from authkeep.http.openapi import describe_policies
 from authkeep.http.problems import render_auth_error
@@ -29,8 +37,9 @@ class _OwnRoutes(APIRouter):
         return super().matches(scope)
 
 
-def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth") -> None:
-    """Add the routes under `prefix`, the public keys, the middleware and the handler for `AuthError`.
+def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth", admin_prefix: str = "/admin") -> None:
+    """Add the routes under `prefix`, those of administrators under `admin_prefix`, the public keys, the middleware and
+    the handler for `AuthError`.
 
     The host enters `auth.running()` in its lifespan. Its own routes, its handlers for other errors and the rest of
     its middleware are left alone.
@@ -38,11 +47,13 @@ def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth") -> None:
     app.add_middleware(AuthMiddleware, auth=auth)
     # Starlette calls one handler for requests and for WebSockets, and types it as if there were two.
     app.add_exception_handler(AuthError, render_auth_error)  # type: ignore[arg-type]
-    own = _OwnRoutes(prefix, "/.well-known")
+    own = _OwnRoutes(prefix, admin_prefix, "/.well-known")
     for router in (account_routes.router, login_routes.router, second_step_routes.router, mfa_routes.router):
         own.include_router(router, prefix=prefix)
     if auth.settings.scopes:
         own.include_router(api_key_routes.router, prefix=prefix)
+    for router in (admin_routes.router, audit_routes.router):
+        own.include_router(router, prefix=admin_prefix)
     own.include_router(account_routes.well_known, prefix="/.well-known")
     app.include_router(own)
     describe_policies(app)

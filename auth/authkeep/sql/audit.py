@@ -24,6 +24,7 @@ class SqlAuditTrail(OnEngine):
         conditions = [
             wanted.user_id is None or or_(audit.c.actor_id == wanted.user_id, audit.c.subject_id == wanted.user_id),
             wanted.action is None or audit.c.action == wanted.action.value,
+            wanted.outcome is None or audit.c.outcome == wanted.outcome.value,
             wanted.since is None or audit.c.at >= wanted.since,
             wanted.until is None or audit.c.at < wanted.until,
             before is None or audit.c.id < before,

@@ -1,6 +1,6 @@
 """The directory in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import and_, exists, func, or_, select, true
@@ -34,3 +34,8 @@ class SqlDirectory(OnEngine):
         async with self._engine.connect() as db:
             rows = (await db.execute(query)).mappings()
             return [UserEntry(user_from(row), row["logins"], bool(row["second_factor"])) for row in rows]
+
+    async def find_emails(self, user_ids: Collection[str]) -> Mapping[str, str]:
+        query = select(users.c.id, users.c.email).where(users.c.id.in_(list(user_ids)))
+        async with self._engine.connect() as db:
+            return {row.id: row.email for row in await db.execute(query)}

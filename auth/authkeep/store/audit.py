@@ -84,6 +84,7 @@ class AuditFilter:
 
     user_id: str | None = None
     action: AuditAction | None = None
+    outcome: Outcome | None = None
     since: datetime | None = None
     until: datetime | None = None
 

@@ -1,6 +1,6 @@
 """The directory: users as administrators see them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -40,4 +40,8 @@ class Directory(Protocol):
         self, wanted: UserFilter, now: datetime, limit: int, before: str | None
     ) -> Sequence[UserEntry]:
         """Newest first, at most `limit`, older than the user `before`."""
+        ...
+
+    async def find_emails(self, user_ids: Collection[str]) -> Mapping[str, str]:
+        """The addresses of those who are there, by their ids."""
         ...

@@ -28,6 +28,7 @@ def _is_wanted(event: AuditEvent, wanted: AuditFilter) -> bool:
     return (
         (wanted.user_id is None or wanted.user_id in (event.actor_id, event.subject_id))
         and (wanted.action is None or event.action is wanted.action)
+        and (wanted.outcome is None or event.outcome is wanted.outcome)
         and (wanted.since is None or event.at >= wanted.since)
         and (wanted.until is None or event.at < wanted.until)
     )

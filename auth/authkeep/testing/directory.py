@@ -1,6 +1,6 @@
 """The directory in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from authkeep.store import User, UserEntry, UserFilter
@@ -19,6 +19,9 @@ class MemoryDirectory(MemoryFactors):
         ]
         newest = sorted(found, key=lambda user: user.id, reverse=True)[:limit]
         return [await self._entry(user, now) for user in newest]
+
+    async def find_emails(self, user_ids: Collection[str]) -> Mapping[str, str]:
+        return {user_id: self.users[user_id].email for user_id in user_ids if user_id in self.users}
 
     async def _entry(self, user: User, now: datetime) -> UserEntry:
         live = sum(login.user_id == user.id and is_live(login, now) for login in self.logins.values())

@@ -1,0 +1,119 @@
+"""The journeys of an administrator: look through users, change a role, disable, delete, end logins.
+
+No HTTP in here and no SQL. `by` is the administrator; None is the operator, at the machine.
+"""
+
+from collections.abc import Sequence
+
+from authkeep.audit import Audit
+from authkeep.clock import Clock
+from authkeep.device import Device
+from authkeep.errors import InvalidInput, UserNotFound
+from authkeep.ids import is_id
+from authkeep.logins import Logins
+from authkeep.principal import Principal, Role
+from authkeep.revocation import Revocations
+from authkeep.store import AuditAction, AuditEvent, EndReason, Store, UserChange, UserEntry, UserFilter
+
+
+class Administration:
+    """Whatever weakens somebody's account ends their logins, and is recorded with it."""
+
+    def __init__(self, store: Store, clock: Clock, logins: Logins, revocations: Revocations, audit: Audit) -> None:
+        self._store = store
+        self._clock = clock
+        self._logins = logins
+        self._revocations = revocations
+        self._audit = audit
+
+    async def list_users(self, text: str = "", *, limit: int, before: str | None = None) -> Sequence[UserEntry]:
+        """Users in whose e-mail address or name `text` occurs, newest first, older than the user `before`.
+
+        Raises:
+            InvalidInput: `before` is not an id, or `text` is not to be searched for.
+        """
+        if before is not None and not is_id(before):
+            raise InvalidInput("The cursor is not one that this list handed out.")
+        if not text.isprintable():
+            raise InvalidInput("No address and no name contains this.", field="q")
+        return await self._store.list_users(UserFilter(text.strip()), self._clock.now(), limit, before)
+
+    async def get_user(self, user_id: str) -> UserEntry:
+        """Raises:
+        UserNotFound: there is none with this id.
+        """
+        wanted = UserFilter(user_id=user_id)
+        found = await self._store.list_users(wanted, self._clock.now(), 1, None) if is_id(user_id) else ()
+        if not found:
+            raise UserNotFound
+        return found[0]
+
+    async def change_user(
+        self,
+        by: Principal | None,
+        user_id: str,
+        *,
+        role: Role | None = None,
+        disabled: bool | None = None,
+        device: Device | None = None,
+    ) -> UserEntry:
+        """Give a user another role, disable or enable them. Every login of theirs ends, unless they are enabled.
+
+        Raises:
+            UserNotFound: there is none with this id.
+            LastAdmin: they are the only administrator who can sign in.
+            InvalidToken: `by` has been signed out, disabled or given another role in the meantime.
+        """
+        user = (await self.get_user(user_id)).user
+        await self._confirm(by)
+        if disabled is not None and disabled is not user.disabled:
+            action = AuditAction.USER_DISABLED if disabled else AuditAction.USER_ENABLED
+            event = self._audit.event(action, device, actor=by, subject=user_id)
+            ending = self._logins.ending(EndReason.DISABLED) if disabled else None
+            await self._write(user_id, UserChange(disabled=disabled, ending=ending), event)
+        if role is not None and role is not user.role:
+            event = self._audit.event(
+                AuditAction.ROLE_CHANGED, device, actor=by, subject=user_id, before=user.role.value, after=role.value
+            )
+            change = UserChange(role=role, ending=self._logins.ending(EndReason.ROLE_CHANGED))
+            await self._write(user_id, change, event)
+        return await self.get_user(user_id)
+
+    async def end_logins(self, by: Principal | None, user_id: str, device: Device | None = None) -> None:
+        """End every login of a user. Their API keys live on.
+
+        Raises:
+            UserNotFound: there is none with this id.
+            InvalidToken: `by` has been signed out, disabled or given another role in the meantime.
+        """
+        await self.get_user(user_id)
+        await self._confirm(by)
+        event = self._audit.event(AuditAction.LOGINS_ENDED, device, actor=by, subject=user_id)
+        await self._write(user_id, UserChange(ending=self._logins.ending(EndReason.ENDED_BY_ADMIN)), event)
+
+    async def delete_user(self, by: Principal | None, user_id: str, device: Device | None = None) -> None:
+        """Delete a user and all that hangs on them. The audit trail stays.
+
+        Raises:
+            UserNotFound: there is none with this id.
+            LastAdmin: they are the only administrator who can sign in.
+            InvalidToken: `by` has been signed out, disabled or given another role in the meantime.
+        """
+        await self.get_user(user_id)
+        await self._confirm(by)
+        event = self._audit.event(AuditAction.USER_DELETED, device, actor=by, subject=user_id)
+        revocations = await self._store.delete_user(user_id, self._logins.ending(EndReason.DELETED), event=event)
+        if revocations is None:
+            raise UserNotFound
+        await self._revocations.apply(revocations)
+
+    async def _confirm(self, by: Principal | None) -> None:
+        # A token tells what was true when this process last heard of a revocation. Here that is not good enough.
+        if by is not None:
+            await self._revocations.ask_the_store(by)
+
+    async def _write(self, user_id: str, change: UserChange, event: AuditEvent) -> None:
+        changed = await self._store.change_user(user_id, change, event=event)
+        if changed is None:
+            raise UserNotFound
+        await self._revocations.apply(changed[1])
