@@ -2,7 +2,9 @@
 
 bare       FastAPI, no authentication: the baseline
 authkeep   the same endpoint with authkeep mounted and `CurrentPrincipal` asked for
-guarded    the same as a plain Starlette route behind authkeep's policy
+limited    and a limit counted, by `throttled`
+fastapi    and both, by `guarded` on a route of FastAPI's
+starlette  and both, by `guarded` on a plain Starlette route
 relay URL  Starlette passing an upstream's bytes through with httpx: the baseline for streams
 """
 
@@ -11,10 +13,11 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,8 +25,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from authkeep import Auth, AuthSettings, SigningKeys
-from authkeep.http import CurrentPrincipal, guarded, mount, signed_in
+from authkeep import Auth, AuthSettings, Limit, MemoryCounters, SigningKeys, Throttle
+from authkeep.http import CurrentPrincipal, guarded, identity_of, mount, signed_in, throttled
 from authkeep.testing import MemoryStore
 
 
@@ -46,7 +49,10 @@ def bare() -> FastAPI:
 
 
 def _with_authkeep() -> FastAPI:
-    auth = Auth(AuthSettings(issuer="bench", audience="bench"), MemoryStore(), SigningKeys.generate())
+    throttle = Throttle(MemoryCounters(), {"whoami": Limit.parse("1000000/second")})
+    auth = Auth(
+        AuthSettings(issuer="bench", audience="bench"), MemoryStore(), SigningKeys.generate(), throttle=throttle
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,24 +64,37 @@ def _with_authkeep() -> FastAPI:
     return app
 
 
-def with_authkeep() -> FastAPI:
+def with_principal(*, limited: bool = False) -> FastAPI:
     """As somebody would write it after the README."""
     app = _with_authkeep()
 
-    @app.get("/whoami")
+    @app.get("/whoami", dependencies=[Depends(throttled("whoami"))] if limited else [])
     async def whoami(principal: CurrentPrincipal) -> Me:
         return Me(id=principal.user_id, role=principal.role.value)
 
     return app
 
 
-def with_guarded_route() -> FastAPI:
-    """A route too hot for the framework's dependency resolution."""
+def with_guarded_fastapi_route() -> FastAPI:
+    """A route too hot for the framework's dependency resolution, but not for the rest of it."""
     app = _with_authkeep()
 
-    @guarded(signed_in)
+    @app.get("/whoami")
+    @guarded(signed_in, throttled("whoami"))
+    async def whoami(request: Request) -> Me:
+        principal = identity_of(request.scope).require_principal()
+        return Me(id=principal.user_id, role=principal.role.value)
+
+    return app
+
+
+def with_guarded_starlette_route() -> FastAPI:
+    """A route too hot for the framework."""
+    app = _with_authkeep()
+
+    @guarded(signed_in, throttled("whoami"))
     async def whoami(request: Request) -> Response:
-        principal = request.scope["authkeep"].require_principal()
+        principal = identity_of(request.scope).require_principal()
         return JSONResponse({"id": principal.user_id, "role": principal.role.value})
 
     app.router.routes.append(Route("/whoami", whoami))
@@ -110,19 +129,26 @@ async def serve(app: ASGIApp) -> None:
     await uvicorn.Server(config).serve([listener])
 
 
-def main() -> None:
-    """Serve the application that the command line names."""
+def run(app: ASGIApp) -> None:
+    """`serve` in a loop of its own, until the process is told to end."""
     import uvloop  # noqa: PLC0415 - only the process that serves needs it
 
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(app))
+
+
+def main() -> None:
+    """Serve the application that the command line names."""
     name, *arguments = sys.argv[1:]
     makers: dict[str, Callable[..., ASGIApp]] = {
         "bare": bare,
-        "authkeep": with_authkeep,
-        "guarded": with_guarded_route,
+        "authkeep": with_principal,
+        "limited": partial(with_principal, limited=True),
+        "fastapi": with_guarded_fastapi_route,
+        "starlette": with_guarded_starlette_route,
         "relay": relay,
     }
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(makers[name](*arguments)))
+    run(makers[name](*arguments))
 
 
 if __name__ == "__main__":
