@@ -233,3 +233,24 @@ async def test_a_refresh_token_is_no_access_token_and_the_reverse(auth: Auth, cl
     await refuses(auth, user.refresh_token)
     answer = await client.post("/auth/refresh", json={"refresh_token": user.access_token})
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["' OR '1'='1", "'; DROP TABLE authkeep_users; --", '"', "\\", "%00", "$$", "{}", "/*", "`", "\xff\xfe"],
+    ids=repr,
+)
+async def test_sql_metacharacters_in_every_credential_header(client_on: Any, text: str) -> None:
+    raw = text.encode("latin-1")
+    for name in (b"Authorization", b"Cookie", b"Authkeep-Device", b"X-Forwarded-For"):
+        for value in (
+            raw,
+            b"Bearer " + raw,
+            b"Basic " + raw,
+            b"authkeep_refresh=" + raw,
+            b"__Host-authkeep_refresh=" + raw,
+        ):
+            answer = await client_on.get("/auth/me", headers=[(name, value)])
+            assert answer.status_code == 401
+            answer = await client_on.post("/auth/refresh", headers=[(name, value)])
+            assert answer.status_code in (401, 403, 422)
