@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 import httpx
@@ -51,7 +52,10 @@ def bare() -> FastAPI:
 def _with_authkeep() -> FastAPI:
     throttle = Throttle(MemoryCounters(), {"whoami": Limit.parse("1000000/second")})
     auth = Auth(
-        AuthSettings(issuer="bench", audience="bench"), MemoryStore(), SigningKeys.generate(), throttle=throttle
+        AuthSettings(issuer="bench", audience="bench", access_lifetime=timedelta(hours=1)),
+        MemoryStore(),
+        SigningKeys.generate(),
+        throttle=throttle,
     )
 
     @asynccontextmanager

@@ -87,7 +87,7 @@ def respellings(token: str) -> Iterator[str]:
         standard = base64.b64encode(raw).decode()
         for spelt in (
             part + "=", part + "==", part + "===", standard, standard.rstrip("="), "A" + part, part[1:],
-            base64.urlsafe_b64encode(raw).decode(), base64.b32encode(raw).decode(), raw.hex(), part + "A", part + "AAAA",
+            base64.urlsafe_b64encode(raw).decode(), base64.b32encode(raw).decode(), raw.hex(), part + "A",
             part[:8] + "\n" + part[8:], part[:8] + " " + part[8:], part + "\r\n", "\ufeff" + part,
             "".join(f"%{ord(char):02X}" for char in part), part.translate(str.maketrans("abc", "ａｂｃ")),  # noqa: RUF001
         ):  # fmt: skip
