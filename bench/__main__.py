@@ -2,9 +2,15 @@
 
 import sys
 
-from bench import auth, flood, relay_client, streams
+from bench import auth, flood, relay_client, revocation, streams
 
-BENCHMARKS = {"auth": auth.main, "client": relay_client.main, "flood": flood.main, "streams": streams.main}
+BENCHMARKS = {
+    "auth": auth.main,
+    "client": relay_client.main,
+    "flood": flood.main,
+    "revocation": revocation.main,
+    "streams": streams.main,
+}
 
 
 def main() -> None:

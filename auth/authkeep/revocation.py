@@ -24,7 +24,7 @@ _PURGE_SECONDS = 3600.0
 # A store that takes longer has gone: a connection can be dead for minutes before the network says so.
 _ANSWER_SECONDS = 3.0
 # Between two readings, however often the feed asks for one.
-_PAUSE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.01
 _RETRY_SECONDS = (0.05, 1.0)
 _log = logging.getLogger("authkeep.revocation")
 

@@ -235,3 +235,15 @@ def test_an_entry_arrives_as_it_was_sent(entry: Revocation) -> None:
 def test_whatever_else_is_said_is_a_value_error(payload: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(payload, NOW)
+
+
+async def test_an_entry_that_takes_the_row_of_a_purged_one_is_heard_of(
+    sqlite_store: SqlStore, clock: FrozenClock, settings: Any, keys: Any, make: Any, until: Any, refuses: Any
+) -> None:
+    elsewhere: Auth = make(sqlite_store, clock, settings, keys)
+    async with make(sqlite_store, clock, settings, keys).running() as auth:
+        for _ in range(3):
+            user = await signed_in(elsewhere)
+            await elsewhere.logins.end(user.principal, user.principal.login_id, EndReason.LOGOUT)
+            await until(lambda user=user: refuses(auth, user.access_token))
+            await sqlite_store.purge(clock.now() + timedelta(hours=1))

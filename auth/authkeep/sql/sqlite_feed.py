@@ -4,15 +4,21 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from authkeep.revocation_feed import encode
 from authkeep.sql.tables import revocations
 from authkeep.store import Revocation
 
-# Whoever inserts makes another last row: a row number is reused only with another id.
-_LAST_ROW = f"SELECT rowid, id FROM {revocations.name} ORDER BY rowid DESC LIMIT 1"  # noqa: S608 - our own table
+# From the last known entry on. If that has been purged, its row number may be in use again, but with another id.
+_SINCE = (
+    f"SELECT rowid, id, sid, user_id, epoch, expires_at FROM {revocations.name} "  # noqa: S608 - our own table
+    "WHERE rowid >= ? ORDER BY rowid"
+)
 
 
 def is_file(engine: AsyncEngine) -> bool:
@@ -22,7 +28,7 @@ def is_file(engine: AsyncEngine) -> bool:
 
 
 class SqliteFeed:
-    """Asks `PRAGMA data_version` and, when that moved, for the last entry.
+    """Asks `PRAGMA data_version` and, when that moved, for the entries since the last one it knew.
 
     On the event loop itself, with a connection that waits for nobody: that takes 5 microseconds, and by way of a
     thread fifty times as much.
@@ -41,25 +47,28 @@ class SqliteFeed:
 
     async def listen(self) -> AsyncGenerator[str | None]:
         with contextlib.closing(sqlite3.connect(self._address, uri=True, timeout=0)) as db:
-            version = last = None
+            version: object = None
+            last: tuple[int, str] | None = None
             yield None
             while True:
                 await asyncio.sleep(self._every_seconds)
-                if (seen := _ask(db, "PRAGMA data_version")) in (version, None):
-                    continue
-                row = _ask(db, _LAST_ROW)
-                version = seen
-                if row != last:
-                    last = row
+                try:
+                    seen = db.execute("PRAGMA data_version").fetchone()
+                    if seen == version:
+                        continue
+                    rows = db.execute(_SINCE, [last[0] if last else 0]).fetchall()
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+                        continue  # somebody is writing just now
+                    raise
+                if rows and rows[0][:2] == last:
+                    for row in rows[1:]:
+                        yield encode(_entry(row))
+                elif rows or last:
                     yield None
+                version, last = seen, rows[-1][:2] if rows else None
 
 
-def _ask(db: sqlite3.Connection, query: str) -> tuple[object, ...] | None:
-    """The first row; None when there is none, or somebody is writing just now."""
-    try:
-        row: tuple[object, ...] | None = db.execute(query).fetchone()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-            raise
-        return None
-    return row
+def _entry(row: tuple[Any, ...]) -> Revocation:
+    _, entry_id, sid, user_id, epoch, expires_at = row
+    return Revocation(entry_id, sid, user_id, epoch, datetime.fromisoformat(expires_at).replace(tzinfo=UTC))
