@@ -12,6 +12,7 @@ from authkeep.http.identity import RequestIdentity, identity_of
 from authkeep.http.login_end import ending_with_login, while_login_lasts
 from authkeep.http.middleware import AuthMiddleware
 from authkeep.http.mount import mount
+from authkeep.http.observe import Observation
 from authkeep.http.policies import Policy, owner_of, public, recent_sign_in, require_role, require_scope, signed_in
 from authkeep.http.problems import problem_response, render_auth_error
 from authkeep.http.route_walk import RoutePolicy, UndeclaredRoute, declared_routes, refuse_undeclared
@@ -21,6 +22,7 @@ __all__ = [
     "ClientAddress",
     "CurrentPrincipal",
     "Guarded",
+    "Observation",
     "Policy",
     "RequestIdentity",
     "RoutePolicy",
