@@ -1,6 +1,7 @@
 """Policies and limits without FastAPI's dependencies, on its own routes."""
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 
@@ -29,3 +30,11 @@ async def test_a_route_of_fastapis_own_is_guarded_and_counted_without_a_dependen
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     states = [answer.headers.get_list("RateLimit") for answer in answers]
     assert [[state.partition(";t=")[0] for state in each] for each in states] == [[f'"hot";r={n}'] for n in (1, 0, 0)]
+
+
+def test_an_endpoint_that_takes_no_request_cannot_be_guarded() -> None:
+    async def endpoint() -> None:
+        pass
+
+    with pytest.raises(TypeError, match="first parameter"):
+        guarded(signed_in)(endpoint)

@@ -22,10 +22,15 @@ def guarded(*checks: Policy | Check) -> Callable[[Endpoint], Endpoint]:
     The endpoint's first parameter is a `Request` or a `WebSocket`. It may be a plain Starlette endpoint, or one of
     FastAPI's with more parameters; an endpoint that is a class is guarded as `Guarded(TheClass, ...)`. Unlike a
     dependency it comes after the parameters have been validated, and `dependency_overrides` do not reach it.
+
+    Raises:
+        TypeError: the endpoint has no parameter.
     """
 
     def decorate(endpoint: Endpoint) -> Endpoint:
-        first = next(iter(inspect.signature(endpoint).parameters))
+        first = next(iter(inspect.signature(endpoint).parameters), None)
+        if first is None:
+            raise TypeError("a guarded endpoint takes the Request, or the WebSocket, as its first parameter")
 
         @functools.wraps(endpoint)
         async def enforcing(*given: Any, **named: Any) -> Any:
