@@ -115,12 +115,14 @@ class AuthenticatorApp:
             WrongFactor: the code is not of the secret that was offered last.
             RateLimited: too many were tried.
         """
-        await self._throttle.require("second_factor", f"user:{principal.user_id}")
+        key = f"user:{principal.user_id}"
+        await self._throttle.require("second_factor", key)
         app = (await self._store.find_factors(principal.user_id)).totp
         step = self._totp.matching_step(app.secret, app.user_id, code, self._clock.seconds()) if app else None
         event = self._audit.event(AuditAction.TOTP_ENABLED, device, actor=principal)
         if app is None or step is None or not await self._store.confirm_totp(app, step, self._clock.now(), event=event):
             raise WrongFactor
+        await self._throttle.give_back("second_factor", key)
         return await self._code_book.make_first(principal, device)
 
     async def remove(self, principal: Principal, device: Device) -> None:

@@ -1,0 +1,411 @@
+"""Attacks on passkeys. Each test is named after one."""
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from authkeep import Auth, AuthSettings, Device, PasskeyRefused
+from authkeep.factors.webauthn import RelyingParty
+from authkeep.store import AuditAction, AuditFilter, Passkey, User
+from authkeep.testing import FrozenClock, SignedInUser, SoftwareAuthenticator, add_passkey, signed_in
+from authkeep.testing.authenticator import b64url, cbor
+
+ORIGIN = "http://localhost:8000"
+HERE = Device("198.51.100.7", "Firefox")
+
+
+@pytest.fixture
+async def alice(auth: Auth) -> SignedInUser:
+    return await signed_in(auth)
+
+
+@pytest.fixture
+async def phone(auth: Auth, alice: SignedInUser) -> SoftwareAuthenticator:
+    """Alice's, with a passkey."""
+    phone = SoftwareAuthenticator(ORIGIN)
+    await add_passkey(auth, alice, phone)
+    return phone
+
+
+async def sign_in(client: httpx.AsyncClient, phone: SoftwareAuthenticator, **lies: Any) -> httpx.Response:
+    asked = (await client.post("/auth/login/passkey/options")).json()
+    credential = phone.get(asked["options"], **lies)
+    return await client.post("/auth/login/passkey", json={"ticket": asked["ticket"], "credential": credential})
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+REFUSED = (401, "passkey_refused")
+
+
+async def test_it_works_when_nobody_lies(client: httpx.AsyncClient, phone: SoftwareAuthenticator) -> None:
+    assert (await sign_in(client, phone)).status_code == 200
+
+
+# -- an answer that is not for us ------------------------------------------------------------------------------------
+
+FOREIGN_ORIGINS = [
+    "https://evil.example", "http://localhost.evil.example", "http://localhost:8000/", "http://LOCALHOST:8000",
+    "http://user@localhost:8000", "http://127.0.0.1:8000", "http://localhost:99999", "null", "", "http://[",
+    7, None, {},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
+async def test_an_assertion_for_another_origin(
+    client: httpx.AsyncClient, phone: SoftwareAuthenticator, origin: Any
+) -> None:
+    assert refusal(await sign_in(client, phone, origin=origin)) == REFUSED
+
+
+async def test_an_assertion_for_another_relying_party(client: httpx.AsyncClient, phone: SoftwareAuthenticator) -> None:
+    phone.passkeys[0].rp_id = "evil.example"
+    assert refusal(await sign_in(client, phone)) == REFUSED
+
+
+@pytest.mark.parametrize(
+    "lies", [{"crossOrigin": True}, {"crossOrigin": "yes"}, {"topOrigin": "https://evil.example"}], ids=str
+)
+async def test_a_page_that_frames_ours(
+    client: httpx.AsyncClient, phone: SoftwareAuthenticator, lies: dict[str, Any]
+) -> None:
+    assert refusal(await sign_in(client, phone, **lies)) == REFUSED
+
+
+async def test_an_assertion_for_another_challenge(client: httpx.AsyncClient, phone: SoftwareAuthenticator) -> None:
+    assert refusal(await sign_in(client, phone, challenge=b64url(bytes(32)))) == REFUSED
+
+
+async def test_replay_of_an_assertion(client: httpx.AsyncClient, phone: SoftwareAuthenticator) -> None:
+    asked = (await client.post("/auth/login/passkey/options")).json()
+    body = {"ticket": asked["ticket"], "credential": phone.get(asked["options"])}
+    assert (await client.post("/auth/login/passkey", json=body)).status_code == 200
+    assert refusal(await client.post("/auth/login/passkey", json=body)) == REFUSED
+    fresh = (await client.post("/auth/login/passkey/options")).json()
+    assert refusal(await client.post("/auth/login/passkey", json=body | {"ticket": fresh["ticket"]})) == REFUSED
+
+
+async def test_a_wrong_answer_uses_up_its_ticket(client: httpx.AsyncClient, phone: SoftwareAuthenticator) -> None:
+    asked = (await client.post("/auth/login/passkey/options")).json()
+    wrong = phone.get(asked["options"], origin="https://evil.example")
+    await client.post("/auth/login/passkey", json={"ticket": asked["ticket"], "credential": wrong})
+    right = {"ticket": asked["ticket"], "credential": phone.get(asked["options"])}
+    assert refusal(await client.post("/auth/login/passkey", json=right)) == REFUSED
+
+
+async def test_a_ticket_that_is_late(client: httpx.AsyncClient, phone: SoftwareAuthenticator, auth: Auth) -> None:
+    ticket, options = await auth.mfa.passkey_login.options()
+    clock = auth.clock
+    assert isinstance(clock, FrozenClock)
+    clock.advance(timedelta(minutes=6))
+    with pytest.raises(PasskeyRefused):
+        await auth.mfa.passkey_login.sign_in(ticket, phone.get(options), HERE)
+
+
+async def test_a_step_up_as_a_sign_in(
+    client: httpx.AsyncClient, phone: SoftwareAuthenticator, alice: SignedInUser
+) -> None:
+    asked = (await client.post("/auth/step-up/passkey-options", headers=alice.headers)).json()
+    body = {"ticket": asked["ticket"], "credential": phone.get(asked["options"])}
+    assert refusal(await client.post("/auth/login/passkey", json=body)) == REFUSED
+
+
+# -- a credential that is not what it should be ------------------------------------------------------------------------
+
+
+async def test_a_finger_that_was_not_asked_for(client: httpx.AsyncClient, phone: SoftwareAuthenticator) -> None:
+    """Whoever has the key in hand, and not its PIN."""
+    phone.verifies = False
+    assert refusal(await sign_in(client, phone)) == REFUSED
+
+
+async def test_a_key_that_nobody_touched(client: httpx.AsyncClient, phone: SoftwareAuthenticator) -> None:
+    phone.present = False
+    assert refusal(await sign_in(client, phone)) == REFUSED
+
+
+async def test_a_credential_that_nobody_has(client: httpx.AsyncClient, phone: SoftwareAuthenticator) -> None:
+    phone.passkeys[0].credential_id = b"unknown"
+    assert refusal(await sign_in(client, phone)) == REFUSED
+
+
+async def test_the_key_of_the_attacker_under_the_id_of_the_victim(
+    client: httpx.AsyncClient, auth: Auth, phone: SoftwareAuthenticator
+) -> None:
+    mallorys = SoftwareAuthenticator(ORIGIN)
+    await add_passkey(auth, await signed_in(auth, "mallory@example.com"), mallorys)
+    mallorys.passkeys[0].credential_id = phone.passkeys[0].credential_id
+    assert refusal(await sign_in(client, mallorys)) == REFUSED
+
+
+async def test_a_handle_that_names_the_victim(client: httpx.AsyncClient, auth: Auth, alice: SignedInUser) -> None:
+    mallorys = SoftwareAuthenticator(ORIGIN)
+    await add_passkey(auth, await signed_in(auth, "mallory@example.com"), mallorys)
+    mallorys.passkeys[0].user_handle = alice.user.id.encode()
+    assert refusal(await sign_in(client, mallorys)) == REFUSED
+
+
+async def test_the_passkey_of_another_user_as_a_second_factor(
+    client: httpx.AsyncClient, auth: Auth, password: str
+) -> None:
+    await auth.accounts.register("victim@example.com", password)
+    victims, mallorys = SoftwareAuthenticator(ORIGIN), SoftwareAuthenticator(ORIGIN)
+    await add_passkey(auth, await signed_in(auth, "victim@example.com"), victims)
+    await add_passkey(auth, await signed_in(auth, "mallory@example.com"), mallorys)
+    asked = (await client.post("/auth/login", json={"email": "victim@example.com", "password": password})).json()
+    body = {"mfa_token": asked["mfa_token"], "factor": "passkey"}
+    options = (await client.post("/auth/login/mfa/passkey-options", json={"mfa_token": asked["mfa_token"]})).json()
+    foreign = await client.post("/auth/login/mfa", json=body | {"credential": mallorys.get(options)})
+    assert refusal(foreign) == (401, "invalid_second_factor")
+    assert (await client.post("/auth/login/mfa", json=body | {"credential": victims.get(options)})).status_code == 200
+
+
+async def test_a_passkey_of_a_disabled_user(
+    client: httpx.AsyncClient, auth: Auth, phone: SoftwareAuthenticator, alice: SignedInUser
+) -> None:
+    await auth.accounts.set_disabled(alice.user.id, True)
+    assert refusal(await sign_in(client, phone)) == REFUSED
+
+
+async def test_a_passkey_that_was_removed(
+    client: httpx.AsyncClient, auth: Auth, phone: SoftwareAuthenticator, alice: SignedInUser
+) -> None:
+    (passkey,) = await auth.mfa.passkeys.list_all(alice.principal)
+    owner = await signed_in(auth, methods=["pwd", "hwk", "mfa"])
+    await auth.mfa.passkeys.remove(owner.principal, passkey.id, HERE)
+    assert refusal(await sign_in(client, phone)) == REFUSED
+
+
+async def test_a_copy_of_a_key_is_noticed(client: httpx.AsyncClient, auth: Auth, alice: SignedInUser) -> None:
+    key = SoftwareAuthenticator(ORIGIN, counts=True)
+    await add_passkey(auth, alice, key)
+    copy = replace(key.passkeys[0])
+    for _ in range(3):
+        assert (await sign_in(client, key)).status_code == 200
+    key.passkeys[0] = copy
+    assert refusal(await sign_in(client, key)) == REFUSED
+    (event,) = await auth.store.list_events(AuditFilter(action=AuditAction.PASSKEY_COPIED), 9, None)
+    assert event.subject_id == alice.user.id
+
+
+# -- registration ------------------------------------------------------------------------------------------------------
+
+
+async def register(
+    client: httpx.AsyncClient, user: SignedInUser, phone: SoftwareAuthenticator, **lies: Any
+) -> httpx.Response:
+    asked = (await client.post("/auth/passkeys/options", headers=user.headers)).json()
+    body = {"ticket": asked["ticket"], "credential": phone.create(asked["options"], **lies)}
+    return await client.post("/auth/passkeys", json=body, headers=user.headers)
+
+
+UNACCEPTABLE = (422, "unacceptable_passkey")
+
+
+@pytest.mark.parametrize(
+    "lies", [{"origin": "https://evil.example"}, {"challenge": b64url(bytes(32))}, {"type": "webauthn.get"}], ids=str
+)
+async def test_a_registration_for_elsewhere(client: httpx.AsyncClient, alice: SignedInUser, lies: Any) -> None:
+    assert refusal(await register(client, alice, SoftwareAuthenticator(ORIGIN), **lies)) == UNACCEPTABLE
+
+
+async def test_a_registration_without_a_finger(client: httpx.AsyncClient, alice: SignedInUser) -> None:
+    phone = SoftwareAuthenticator(ORIGIN)
+    phone.verifies = False
+    assert refusal(await register(client, alice, phone)) == UNACCEPTABLE
+
+
+async def test_a_registration_as_an_assertion_and_the_reverse(
+    client: httpx.AsyncClient, alice: SignedInUser, phone: SoftwareAuthenticator
+) -> None:
+    asked = (await client.post("/auth/login/passkey/options")).json()
+    other = SoftwareAuthenticator(ORIGIN)
+    made = other.create({"rp": {"id": "localhost"}, "user": {"id": b64url(b"x")}, **asked["options"]})
+    body = {"ticket": asked["ticket"], "credential": made}
+    assert refusal(await client.post("/auth/login/passkey", json=body)) == REFUSED
+    owner = {"Authorization": f"Bearer {(await sign_in(client, phone)).json()['access_token']}"}
+    asked = (await client.post("/auth/passkeys/options", headers=owner)).json()
+    body = {"ticket": asked["ticket"], "credential": phone.get(asked["options"])}
+    assert refusal(await client.post("/auth/passkeys", json=body, headers=owner)) == UNACCEPTABLE
+
+
+async def test_a_passkey_planted_in_the_account_of_another(
+    client: httpx.AsyncClient, auth: Auth, alice: SignedInUser
+) -> None:
+    """The ticket of one login is good for no other, of the same user or not."""
+    mallory, other = await signed_in(auth, "mallory@example.com"), await signed_in(auth)
+    for planter in (mallory, other):
+        asked = (await client.post("/auth/passkeys/options", headers=alice.headers)).json()
+        credential = SoftwareAuthenticator(ORIGIN).create(asked["options"])
+        body = {"ticket": asked["ticket"], "credential": credential}
+        assert refusal(await client.post("/auth/passkeys", json=body, headers=planter.headers)) == UNACCEPTABLE
+
+
+async def test_the_credential_of_another_registered_as_ones_own(
+    client: httpx.AsyncClient, auth: Auth, phone: SoftwareAuthenticator
+) -> None:
+    mallory = await signed_in(auth, "mallory@example.com")
+    asked = (await client.post("/auth/passkeys/options", headers=mallory.headers)).json()
+    forger = SoftwareAuthenticator(ORIGIN)
+    made = forger.create(asked["options"])
+    attested = base64.urlsafe_b64decode(made["response"]["attestationObject"] + "==")
+    theirs = phone.passkeys[0].credential_id
+    made["response"]["attestationObject"] = b64url(attested.replace(forger.passkeys[0].credential_id, theirs))
+    made["id"] = made["rawId"] = b64url(theirs)
+    answer = await client.post(
+        "/auth/passkeys", json={"ticket": asked["ticket"], "credential": made}, headers=mallory.headers
+    )
+    assert refusal(answer) == UNACCEPTABLE
+
+
+def test_the_options_name_nobody_and_exclude_what_is_there(auth: Auth) -> None:
+    user = User("0198", "alice@example.com", "alice@example.com", "", *[None] * 5)  # type: ignore[arg-type]
+    known = Passkey("1", "0198", "AAAA", b"", 0, ("usb",), "", False, "", auth.clock.now())
+    options = RelyingParty("Kettleworks", None).creation_options(user, bytes(32), [known])
+    assert base64.urlsafe_b64decode(options["user"]["id"] + "==") == b"0198"
+    assert options["excludeCredentials"] == [{"id": "AAAA", "type": "public-key", "transports": ["usb"]}]
+    assert options["authenticatorSelection"]["userVerification"] == "required"
+    assert [each["alg"] for each in options["pubKeyCredParams"]] == [-8, -7, -257]
+    assert options["attestation"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origin", "rp_id"),
+    [
+        ("https://chat.example", "https://chat.example", "chat.example"),
+        ("https://Chat.Example:443/app/", "https://chat.example", "chat.example"),
+        ("http://chat.example:8080", "http://chat.example:8080", "chat.example"),
+    ],
+)
+def test_the_origin_is_as_a_browser_writes_it(auth: Auth, public_url: str, origin: str, rp_id: str) -> None:
+    user = User("0198", "alice@example.com", "alice@example.com", "", *[None] * 5)  # type: ignore[arg-type]
+    party, challenge = RelyingParty("Kettleworks", public_url), bytes(32)
+    options = party.creation_options(user, challenge, [])
+    assert options["rp"]["id"] == rp_id
+    assert party.verify_registration(SoftwareAuthenticator(origin).create(options), challenge)
+    for other in (ORIGIN, "https://evil.example", origin + "."):
+        assert party.verify_registration(SoftwareAuthenticator(other).create(options), challenge) is None
+
+
+def test_a_public_url_that_is_none() -> None:
+    with pytest.raises(ValueError, match="public_url"):
+        AuthSettings(issuer="x", audience="x", public_url="chat.example")
+
+
+# -- rubbish -----------------------------------------------------------------------------------------------------------
+
+BOMBS = {
+    "nested arrays": b"\x81" * 9000 + b"\x00",
+    "nested maps": b"\xa1\x00" * 5000 + b"\x00",
+    "nested tags": b"\xc1" * 9000 + b"\x00",
+    "an array of 2^62": b"\x9b\x40" + bytes(7),
+    "a text of 2^62": b"\x7b\x40" + bytes(7),
+    "bytes of 2^31": b"\x5a\x80" + bytes(3),
+    "a map of 2^62": b"\xbb\x40" + bytes(7),
+    "a huge number": b"\xc2" + cbor(b"\xff" * 15_000),
+    "a decimal of 10^(2^62)": b"\xc4\x82" + cbor(1 << 62) + b"\x01",
+    "a float of 2^(2^62)": b"\xc5\x82" + cbor(1 << 62) + b"\x01",
+    "a fraction": b"\xd8\x1e\x82" + cbor(1) + cbor(0),
+    "a shared value of itself": b"\xd8\x1c\x81\xd8\x1d\x00",
+    "an expression": b"\xd8\x23" + cbor("(a+)+$" + "a" * 5000),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+@pytest.mark.parametrize("where", ["whole", "authData", "attStmt", "key"])
+async def test_bombs_in_cbor(client: httpx.AsyncClient, alice: SignedInUser, bomb: str, where: str) -> None:
+    asked = (await client.post("/auth/passkeys/options", headers=alice.headers)).json()
+    phone = SoftwareAuthenticator(ORIGIN)
+    made = phone.create(asked["options"])
+    made["response"]["attestationObject"] = b64url(with_bomb(BOMBS[bomb], where, phone))
+    answer = await client.post(
+        "/auth/passkeys", json={"ticket": asked["ticket"], "credential": made}, headers=alice.headers
+    )
+    assert refusal(answer) == UNACCEPTABLE
+
+
+def with_bomb(bomb: bytes, where: str, phone: SoftwareAuthenticator) -> bytes:
+    head, passkey = cbor({"fmt": "none"}), phone.passkeys[0]
+    if where == "whole":
+        return bomb
+    if where == "authData":
+        return b"\xa3" + head[1:] + cbor("attStmt") + cbor({}) + cbor("authData") + bomb
+    auth_data = phone._auth_data(passkey, 0x40) + bytes(16) + (32).to_bytes(2, "big") + passkey.credential_id
+    if where == "attStmt":
+        return b"\xa3" + head[1:] + cbor("authData") + cbor(auth_data + cbor({1: 1})) + cbor("attStmt") + bomb
+    return cbor({"fmt": "none", "attStmt": {}, "authData": auth_data + bomb})
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary().map(b64url),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+MEMBERS = ["clientDataJSON", "authenticatorData", "signature", "userHandle", "attestationObject", "transports"]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(data=st.data())
+def test_rubbish_in_every_member(data: st.DataObject) -> None:
+    party, user = RelyingParty("x", None), User("0198", "a@b.c", "a@b.c", "", *[None] * 5)  # type: ignore[arg-type]
+    phone = SoftwareAuthenticator(ORIGIN)
+    made = phone.create(party.creation_options(user, bytes(32), []))
+    good = party.verify_registration(made, bytes(32))
+    assert good
+    passkey = Passkey("1", "0198", good.credential_id, good.public_key, 0, (), "", False, "", FrozenClock().now())
+    asserted = phone.get(party.request_options(bytes(32)))
+    assert party.verify_assertion(asserted, bytes(32), passkey)
+    for credential in (made, asserted):
+        member = data.draw(st.sampled_from([*MEMBERS, "id", "rawId", "type", "response"]))
+        value = data.draw(ANYTHING)
+        place = credential if member in credential else credential["response"]
+        before = place.get(member)
+        place[member] = value
+        if before is None or value == before:
+            continue
+        assert party.verify_registration(made, bytes(32)) is None or member == "transports" or credential is asserted
+        assert party.verify_assertion(asserted, bytes(32), passkey) is None or credential is made or value is None
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_one_byte_off_in_what_was_signed(data: st.DataObject) -> None:
+    party, user = RelyingParty("x", None), User("0198", "a@b.c", "a@b.c", "", *[None] * 5)  # type: ignore[arg-type]
+    phone = SoftwareAuthenticator(ORIGIN, algorithm=data.draw(st.sampled_from([-8, -7])))
+    good = party.verify_registration(phone.create(party.creation_options(user, bytes(32), [])), bytes(32))
+    assert good
+    passkey = Passkey("1", "0198", good.credential_id, good.public_key, 0, (), "", False, "", FrozenClock().now())
+    asserted = phone.get(party.request_options(bytes(32)))
+    member = data.draw(st.sampled_from(["clientDataJSON", "authenticatorData", "signature", "userHandle"]))
+    raw = bytearray(base64.urlsafe_b64decode(asserted["response"][member] + "=="))
+    # An ECDSA signature is not always as long as the last one.
+    raw[data.draw(st.integers(0, 1 << 16)) % len(raw)] ^= data.draw(st.integers(1, 255))
+    asserted["response"][member] = b64url(bytes(raw))
+    assert party.verify_assertion(asserted, bytes(32), passkey) is None
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "\u202egnp.exe", "\x00", ["x"]], ids=repr)
+async def test_a_name_that_nobody_can_read(client: httpx.AsyncClient, alice: SignedInUser, name: Any) -> None:
+    asked = (await client.post("/auth/passkeys/options", headers=alice.headers)).json()
+    body = {
+        "ticket": asked["ticket"],
+        "name": name,
+        "credential": SoftwareAuthenticator(ORIGIN).create(asked["options"]),
+    }
+    assert (await client.post("/auth/passkeys", json=body, headers=alice.headers)).status_code == 422
+
+
+@pytest.mark.parametrize("passkey_id", ["%00", "x", "1" * 5000, "'; --", "0198c0de-0000-7000-8000-000000000000"])
+async def test_a_passkey_id_that_is_none(client: httpx.AsyncClient, alice: SignedInUser, passkey_id: str) -> None:
+    for method in ("PATCH", "DELETE"):
+        answer = await client.request(method, f"/auth/passkeys/{passkey_id}", json={"name": "x"}, headers=alice.headers)
+        assert refusal(answer) == (404, "factor_not_found")
