@@ -17,6 +17,7 @@ from authkeep.errors import (
     AuthenticationFailed,
     AuthError,
     CrossSiteRequest,
+    EmailNotVerified,
     EmailTaken,
     HashingBusy,
     InsufficientRole,
@@ -24,12 +25,15 @@ from authkeep.errors import (
     InvalidCredentials,
     InvalidEmail,
     InvalidInput,
+    InvalidLink,
     InvalidName,
     InvalidRefreshToken,
     InvalidSetupCode,
     InvalidToken,
     LastAdmin,
     LoginNotFound,
+    MailBusy,
+    MailNotConfigured,
     NotSignedIn,
     PermissionDenied,
     RateLimited,
@@ -59,6 +63,8 @@ from authkeep.factors.errors import (
 )
 from authkeep.keys import SigningKeys
 from authkeep.logins import Logins, SignedIn
+from authkeep.mail import DevelopmentMailbox, Mail, Mailer, MailNotSent
+from authkeep.mail_texts import MailTexts
 from authkeep.mfa_tickets import MfaRequired
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal, Role, Scope
@@ -82,7 +88,9 @@ __all__ = [
     "Counters",
     "CrossSiteRequest",
     "Decision",
+    "DevelopmentMailbox",
     "Device",
+    "EmailNotVerified",
     "EmailTaken",
     "FactorNotFound",
     "HashingBusy",
@@ -91,6 +99,7 @@ __all__ = [
     "InvalidCredentials",
     "InvalidEmail",
     "InvalidInput",
+    "InvalidLink",
     "InvalidMfaToken",
     "InvalidName",
     "InvalidRefreshToken",
@@ -101,6 +110,12 @@ __all__ = [
     "Limit",
     "LoginNotFound",
     "Logins",
+    "Mail",
+    "MailBusy",
+    "MailNotConfigured",
+    "MailNotSent",
+    "MailTexts",
+    "Mailer",
     "MemoryCounters",
     "MfaRequired",
     "NewApiKey",

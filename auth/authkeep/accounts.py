@@ -6,10 +6,11 @@ No HTTP in here and no SQL: what may happen, in which order, and what it costs.
 import hmac
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uuid_utils.compat import uuid7
 
+from authkeep.account_mail import AccountMail
 from authkeep.audit import Audit
 from authkeep.clock import Clock
 from authkeep.device import Device
@@ -24,6 +25,7 @@ from authkeep.errors import (
     WrongPassword,
 )
 from authkeep.logins import Logins
+from authkeep.mail import Mail
 from authkeep.password_policy import check_password
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal, Role
@@ -54,7 +56,7 @@ class Accounts:
     ValueError: `setup_code` is too short to be worth asking for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every journey of an account needs another of them
         self,
         settings: AuthSettings,
         store: Store,
@@ -62,6 +64,7 @@ class Accounts:
         passwords: PasswordHasher,
         logins: Logins,
         revocations: Revocations,
+        mail: AccountMail,
         audit: Audit,
         *,
         setup_code: str | None,
@@ -74,6 +77,7 @@ class Accounts:
         self._passwords = passwords
         self._logins = logins
         self._revocations = revocations
+        self._mail = mail
         self._audit = audit
         self._setup_code = setup_code
         self._somebody_is_here = False
@@ -111,6 +115,39 @@ class Accounts:
         self._somebody_is_here = True
         return added
 
+    async def register_by_mail(
+        self,
+        email: str,
+        password: str,
+        *,
+        name: str = "",
+        setup_code: str | None = None,
+        device: Device | None = None,
+    ) -> None:
+        """As `register`, but only the mailbox learns how it went: it gets a link, or word that there is an account.
+
+        Raises:
+            InvalidEmail, InvalidName, UnacceptablePassword: what to do about it is in the message.
+            RegistrationClosed, InvalidSetupCode: as `register`.
+            HashingBusy, MailBusy, MailNotConfigured: for reasons that have nothing to do with the address.
+        """
+        admission = await self._admit(setup_code, device)
+        user = await self._prepare(email, password, name, Role.USER)
+        event = self._audit.event(AuditAction.USER_REGISTERED, device, actor=user.id)
+        # Not only the mail but the account too is left to the tray: a row takes longer to write than to refuse.
+        self._mail.later(lambda: self._add_and_write(user, admission, event))
+
+    async def _add_and_write(self, user: User, admission: Admission, event: AuditEvent) -> Mail | None:
+        try:
+            added = await self._store.add_user(user, admission, event=event)
+        except RegistrationClosed:
+            return None
+        except EmailTaken:
+            owner = await self._store.find_user_by_email(user.email_key)
+            return await self._mail.have_account(owner) if owner else None
+        self._somebody_is_here = True
+        return await self._mail.verification(added)
+
     async def create_admin(self, email: str, password: str) -> User | None:
         """An admin by the operator's own hand, once: None when the address has an account already.
 
@@ -120,7 +157,7 @@ class Accounts:
         _, key = parse_email(email)
         if await self._store.find_user_by_email(key) is not None:
             return None
-        user = await self._prepare(email, password, "", Role.ADMIN)
+        user = replace(await self._prepare(email, password, "", Role.ADMIN), email_verified_at=self._clock.now())
         event = self._audit.event(AuditAction.USER_REGISTERED, None, subject=user.id, role=user.role.value)
         try:
             return await self._store.add_user(user, Admission.ANYONE, event=event)
@@ -160,7 +197,8 @@ class Accounts:
             user_id or str(uuid7()), shown, key, clean_name(name), role, password_hash, 0, disabled, now,
             now if email_verified else None,
         )  # fmt: skip
-        added = await self._store.add_user(user, Admission.IMPORTED)
+        event = self._audit.event(AuditAction.USER_IMPORTED, None, subject=user.id, role=role.value)
+        added = await self._store.add_user(user, Admission.IMPORTED, event=event)
         self._somebody_is_here = True
         return added
 
@@ -240,6 +278,7 @@ class Accounts:
         if changed is None:
             raise WrongPassword
         await self._revocations.apply(changed[1])
+        self._mail.tell_of_changed_password(user)
 
     async def set_disabled(self, user_id: str, disabled: bool) -> User:
         """Disable or enable. Disabling ends every login of the user at once.

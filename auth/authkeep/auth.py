@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from authkeep.access_tokens import AccessTokens
+from authkeep.account_deletion import AccountDeletion, OnUserDeleted
+from authkeep.account_mail import AccountMail
 from authkeep.accounts import Accounts
 from authkeep.administration import Administration
 from authkeep.api_key_verifier import ApiKeyVerifier
@@ -11,10 +13,14 @@ from authkeep.api_keys import ApiKeys
 from authkeep.audit import Audit
 from authkeep.clock import Clock, SystemClock
 from authkeep.device_tokens import DeviceTokens
+from authkeep.email_verification import EmailVerification
 from authkeep.errors import StaleToken
 from authkeep.keys import SigningKeys
 from authkeep.logins import Logins
+from authkeep.mail import Mailer, OutTray
 from authkeep.mfa import Mfa
+from authkeep.one_time_secrets import OneTimeSecrets
+from authkeep.password_reset import PasswordReset
 from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal
 from authkeep.refresh_tokens import RefreshTokens
@@ -33,12 +39,14 @@ class Auth:
         feed: how processes tell one another what was revoked; the store's own way if none is given.
         setup_code: what the first registration must present; None where being first is enough.
         passwords: for tests that cannot afford 20 MiB for each user; the default is right for everybody else.
+        on_user_deleted: removes what the host keeps of a user; see `authkeep.account_deletion`.
+        mailer: sends mail; without one, forgotten passwords and changes of address are answered 503.
 
     Raises:
-        ValueError: the setup code is too short.
+        ValueError: the setup code is too short, or mails need a setting that is missing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a host can choose, and all that is optional by name
         self,
         settings: AuthSettings,
         store: Store,
@@ -49,7 +57,10 @@ class Auth:
         clock: Clock | None = None,
         setup_code: str | None = None,
         passwords: PasswordHasher | None = None,
+        mailer: Mailer | None = None,
+        on_user_deleted: OnUserDeleted | None = None,
     ) -> None:
+        _check_mail(settings, mailer)
         self.settings = settings
         self.store = store
         self.keys = keys
@@ -57,20 +68,8 @@ class Auth:
         self.throttle = (throttle or Throttle(MemoryCounters(self.clock))).with_defaults(settings.limits)
         self.passwords = passwords or PasswordHasher(threads=settings.hashing_threads, queue=settings.hashing_queue)
         self.audit = Audit(store, self.clock)
-        self.revocations = Revocations(
-            store,
-            self.clock,
-            reread=settings.revocation_reread,
-            lease=settings.revocation_lease,
-            feed=feed or store.feed(),
-        )
-        self.access_tokens = AccessTokens(
-            keys,
-            issuer=settings.issuer,
-            audience=settings.audience,
-            lifetime_seconds=settings.access_lifetime.total_seconds(),
-            accept_eddsa=settings.accept_eddsa,
-        )
+        self.revocations = _revocations(settings, store, self.clock, feed)
+        self.access_tokens = _access_tokens(settings, keys)
         self.verified_tokens = VerifiedTokens(self.access_tokens, keys)
         self.logins = Logins(
             settings,
@@ -83,6 +82,15 @@ class Auth:
             self.audit,
         )
         self.mfa = Mfa(settings, store, self.clock, keys, self.throttle, self.passwords, self.audit, self.logins)
+        self.out_tray = OutTray(mailer)
+        mail = AccountMail(settings, self.out_tray, OneTimeSecrets(store, self.clock), self.throttle)
+        self.verification = EmailVerification(store, self.clock, mail, self.audit)
+        self.password_reset = PasswordReset(
+            settings, store, self.clock, self.passwords, self.logins, self.revocations, mail, self.audit
+        )
+        self.deletion = AccountDeletion(
+            store, self.clock, self.logins, self.revocations, mail, self.audit, on_user_deleted
+        )
         self.accounts = Accounts(
             settings,
             store,
@@ -90,6 +98,7 @@ class Auth:
             self.passwords,
             self.logins,
             self.revocations,
+            mail,
             self.audit,
             setup_code=setup_code,
         )
@@ -114,6 +123,8 @@ class Auth:
             self.keys.kept_fresh(self.clock, rotate_every),
             self.revocations.running(),
             self.api_key_verifier.running(),
+            self.out_tray.running(),
+            self.deletion.running(),
         ):
             yield self
 
@@ -135,3 +146,25 @@ class Auth:
         if not revocations.fresh:
             await revocations.ask_the_store(principal)
         return principal
+
+
+def _revocations(settings: AuthSettings, store: Store, clock: Clock, feed: RevocationFeed | None) -> Revocations:
+    reread, lease = settings.revocation_reread, settings.revocation_lease
+    return Revocations(store, clock, reread=reread, lease=lease, feed=feed or store.feed())
+
+
+def _access_tokens(settings: AuthSettings, keys: SigningKeys) -> AccessTokens:
+    return AccessTokens(
+        keys,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        lifetime_seconds=settings.access_lifetime.total_seconds(),
+        accept_eddsa=settings.accept_eddsa,
+    )
+
+
+def _check_mail(settings: AuthSettings, mailer: Mailer | None) -> None:
+    if mailer is not None and not (settings.link_base or settings.public_url):
+        raise ValueError("public_url must be set: mails have links in them")
+    if settings.verify_email and mailer is None:
+        raise ValueError("verify_email needs a mailer: nobody could sign in")

@@ -16,6 +16,7 @@ AuthError
 │   ├── InsufficientRole            403   insufficient_role
 │   ├── InsufficientScope           403   insufficient_scope: an API key, where none or another scope is wanted
 │   ├── CrossSiteRequest            403   cross_site_request
+│   ├── EmailNotVerified            403   email_not_verified: told to nobody without the right password
 │   ├── RegistrationClosed          403   registration_closed
 │   └── InvalidSetupCode            403   invalid_setup_code
 ├── LoginNotFound                   404   login_not_found: also when it is somebody else's
@@ -32,6 +33,7 @@ AuthError
 ├── InvalidInput                    422   invalid_request, with one entry in `errors` per field
 │   ├── InvalidEmail                422   invalid_email
 │   ├── InvalidName                 422   invalid_name
+│   ├── InvalidLink                 422   invalid_link: a mailed token that is used, void, expired or invented
 │   ├── UnacceptablePassword        422   unacceptable_password
 │   ├── UnacceptablePasskey         422   unacceptable_passkey: not a good answer to the challenge, or one too many
 │   ├── WrongFactor                 422   wrong_factor: a code or a passkey, asked for again before something sensitive
@@ -40,6 +42,8 @@ AuthError
 ├── RateLimited                     429   rate_limited, with Retry-After
 └── Unavailable                     503   refuse rather than guess, with Retry-After
     ├── HashingBusy                 503   hashing_busy: the password queue is full
+    ├── MailBusy                    503   mail_busy: the tray of outgoing mail is full
+    ├── MailNotConfigured           503   mail_not_configured: this deployment sends no mail
     └── RevocationsUnknown          503   revocations_unknown: no fresh view and the store does not answer
 
 Those of second factors are in `authkeep.factors.errors`.
@@ -176,6 +180,13 @@ class CrossSiteRequest(PermissionDenied):
     message = "The request came from another site"
 
 
+class EmailNotVerified(PermissionDenied):
+    """The password was right, and the address it belongs to has not been confirmed."""
+
+    code = "email_not_verified"
+    message = "Confirm your e-mail address first: open the link in the mail that we sent you"
+
+
 class RegistrationClosed(PermissionDenied):
     """This install takes no strangers."""
 
@@ -278,6 +289,14 @@ class InvalidName(InvalidInput):
     field: ClassVar[str | None] = "name"
 
 
+class InvalidLink(InvalidInput):
+    """The token of a mailed link that is used, void, expired or invented."""
+
+    code = "invalid_link"
+    message = "This link has expired or was used before: ask for a new one"
+    field: ClassVar[str | None] = "token"
+
+
 class UnacceptablePassword(InvalidInput):
     """A new password that the policy refuses; `detail` says what to do."""
 
@@ -332,3 +351,17 @@ class RevocationsUnknown(Unavailable):
 
     code = "revocations_unknown"
     message = "It cannot be confirmed just now that this login is still valid: try again in a moment"
+
+
+class MailBusy(Unavailable):
+    """The tray of outgoing mail is full."""
+
+    code = "mail_busy"
+    message = "Too much mail is waiting to be sent: try again in a few minutes"
+
+
+class MailNotConfigured(Unavailable):
+    """This deployment sends no mail."""
+
+    code = "mail_not_configured"
+    message = "This server sends no mail: ask its administrator"

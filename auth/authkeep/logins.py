@@ -18,6 +18,7 @@ from authkeep.clock import Clock
 from authkeep.device import Device
 from authkeep.email_address import parse_email
 from authkeep.errors import (
+    EmailNotVerified,
     HashingBusy,
     InvalidCredentials,
     InvalidEmail,
@@ -112,6 +113,7 @@ class Logins:
 
         Raises:
             InvalidCredentials: one of those three.
+            EmailNotVerified: the password is right, and the address has not been confirmed.
             HashingBusy: too many others are signing in.
         """
         user = await self._find(email)
@@ -168,7 +170,10 @@ class Logins:
 
         Raises:
             InvalidCredentials: the user was disabled, or changed the password, since `user` was read.
+            EmailNotVerified: this deployment asks for that first.
         """
+        if self._settings.verify_email and user.email_verified_at is None:
+            raise EmailNotVerified
         now = self._clock.now()
         sid = str(uuid7())
         token = self._refresh_tokens.issue(sid)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from authkeep.client_address import TrustedProxies
+from authkeep.mail_texts import MailTexts
 from authkeep.throttle import Limit
 
 # RFC 6749, section 3.3, without what a list in a header or a URL would break on.
@@ -48,6 +49,10 @@ class AuthSettings:
         limit_login_account: failures at one account by strangers, wherever they come from. limit_login_device:
             attempts on one device that is known.
         limit_second_factor: guesses at the codes of one user, wherever they come from.
+        verify_email: nobody signs in before their address is confirmed, and registering tells nobody who is here.
+        link_base: what the links in mails begin with, where it is not `public_url`. Without either, none can be sent.
+        mail_texts: the words of the mails, where a host wants its own.
+        limit_mail: requests for mail, per client address. limit_mailbox: messages that these send to one mailbox.
 
     Raises:
         ValueError: a value cannot work; the message names the setting.
@@ -76,6 +81,9 @@ class AuthSettings:
     scopes: Mapping[str, str] = field(default_factory=dict)
     api_key_prefix: str = "ck_"
     max_api_keys: int = 50
+    verify_email: bool = False
+    link_base: str = ""
+    mail_texts: type[MailTexts] = MailTexts
     limit_login: Limit = field(default=Limit.parse("30/minute"))
     limit_failed_authentication: Limit = field(default=Limit.parse("300/minute"))
     limit_login_account: Limit = field(default=Limit.parse("10/15 minutes"))
@@ -86,6 +94,8 @@ class AuthSettings:
     limit_profile: Limit = field(default=Limit.parse("30/minute"))
     limit_api_keys: Limit = field(default=Limit.parse("30/hour"))
     limit_second_factor: Limit = field(default=Limit.parse("20/hour"))
+    limit_mail: Limit = field(default=Limit.parse("30/hour"))
+    limit_mailbox: Limit = field(default=Limit.parse("5/hour"))
 
     def __post_init__(self) -> None:
         problems = [
@@ -111,6 +121,8 @@ class AuthSettings:
                 raise ValueError(f"{name} {rule}, but it is {getattr(self, name)!r}")
         if self.public_url is not None and not self.public_url.startswith(("https://", "http://")):
             raise ValueError(f"public_url: {self.public_url!r} is not an address such as https://chat.example")
+        if self.link_base and (not self.link_base.startswith(("https://", "http://")) or self.link_base.endswith("/")):
+            raise ValueError(f"link_base is http(s)://, and ends without a slash, but it is {self.link_base!r}")
         for origin in self.trusted_origins:
             if not origin.startswith(("https://", "http://")) or origin.count("/") != 2:
                 raise ValueError(f"trusted_origins: {origin!r} is not an origin such as https://app.example")
@@ -128,4 +140,6 @@ class AuthSettings:
             "profile": self.limit_profile,
             "api_keys": self.limit_api_keys,
             "second_factor": self.limit_second_factor,
+            "mail": self.limit_mail,
+            "mailbox": self.limit_mailbox,
         }

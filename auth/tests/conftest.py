@@ -1,9 +1,11 @@
 import asyncio
 import importlib.util
 import os
+import re
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from authkeep import Auth, AuthSettings, InvalidToken, SigningKeys, Throttle, TrustedProxies
+from authkeep import Auth, AuthSettings, DevelopmentMailbox, InvalidToken, SigningKeys, Throttle, TrustedProxies
 from authkeep.http import mount
 from authkeep.sql import SqlStore, metadata, migrate
 from authkeep.store import Store
@@ -22,6 +24,7 @@ from authkeep.throttle import Limit, MemoryCounters
 
 PASSWORD = "seven purple kettles sing"
 FORWARDING_KEY = "k" * 32
+_TOKEN = re.compile(r"#token=(\S+)")
 
 
 def own_postgres_url() -> str:
@@ -223,3 +226,85 @@ def refuses() -> Any:
         return False
 
     return ask
+
+
+class Post:
+    """Reads what arrived, as its owner would."""
+
+    def __init__(self, auth: Auth, box: DevelopmentMailbox) -> None:
+        self._auth = auth
+        self._box = box
+
+    async def arrived(self) -> list[tuple[str, str]]:
+        """Whom mail went to, and its subject, since the last look."""
+        await self._auth.out_tray.sent()
+        found = [(mail.to, mail.subject) for mail in self._box.mails]
+        self.last = self._box.mails[-1].text if found else ""
+        self._box.mails.clear()
+        return found
+
+    async def token(self) -> str:
+        """The token in the newest mail that has one."""
+        await self._auth.out_tray.sent()
+        (*_, text) = [mail.text for mail in self._box.mails if "#token=" in mail.text]
+        self._box.mails.clear()
+        match = _TOKEN.search(text)
+        assert match is not None
+        return match[1]
+
+
+@pytest.fixture
+def box() -> DevelopmentMailbox:
+    return DevelopmentMailbox()
+
+
+@pytest.fixture
+async def mailing(
+    store: Store, clock: FrozenClock, settings: Any, keys: Any, lenient: Throttle, box: DevelopmentMailbox
+) -> AsyncIterator[Auth]:
+    """A deployment that sends mail and does not verify addresses. Its first account, an admin, is there."""
+    chosen = replace(settings, link_base="https://chat.example")
+    async with make_auth(store, clock, chosen, keys, throttle=lenient, mailer=box).running() as auth:
+        await auth.accounts.create_admin("admin@example.com", PASSWORD)
+        yield auth
+
+
+@pytest.fixture
+async def verifying(
+    store: Store, clock: FrozenClock, settings: Any, keys: Any, lenient: Throttle, box: DevelopmentMailbox
+) -> AsyncIterator[Auth]:
+    """A deployment that verifies addresses. Its first account, an admin, is there."""
+    chosen = replace(settings, link_base="https://chat.example", verify_email=True)
+    async with make_auth(store, clock, chosen, keys, throttle=lenient, mailer=box).running() as auth:
+        await auth.accounts.create_admin("admin@example.com", PASSWORD)
+        yield auth
+
+
+@pytest.fixture
+async def web(mailing: Auth) -> AsyncIterator[httpx.AsyncClient]:
+    async with browsing(mailing) as client:
+        yield client
+
+
+@pytest.fixture
+async def verified_client(verifying: Auth) -> AsyncIterator[httpx.AsyncClient]:
+    async with browsing(verifying) as client:
+        yield client
+
+
+@pytest.fixture
+def post(mailing: Auth, box: DevelopmentMailbox) -> Post:
+    return Post(mailing, box)
+
+
+@pytest.fixture
+def verified_post(verifying: Auth, box: DevelopmentMailbox) -> Post:
+    return Post(verifying, box)
+
+
+@pytest.fixture
+def sign_in(web: httpx.AsyncClient) -> Callable[..., Any]:
+    async def attempt(password: str, email: str = "alice@example.com") -> httpx.Response:
+        return await web.post("/auth/login", json={"email": email, "password": password})
+
+    return attempt

@@ -24,7 +24,14 @@ def bearer(tokens: Any) -> dict[str, str]:
 
 async def test_the_whole_journey(client_on: httpx.AsyncClient) -> None:
     state = await client_on.get("/auth/registration")
-    assert state.json() == {"open": True, "first_user": True, "setup_code_required": False, "password_min_length": 15}
+    assert state.json() == {
+        "open": True,
+        "first_user": True,
+        "setup_code_required": False,
+        "password_min_length": 15,
+        "email_verification": False,
+        "password_reset": False,
+    }
     registered = await client_on.post("/auth/register", json=REGISTRATION)
     assert registered.status_code == 201
     user = registered.json()
@@ -34,7 +41,7 @@ async def test_the_whole_journey(client_on: httpx.AsyncClient) -> None:
     tokens = (await client_on.post("/auth/login", json=REGISTRATION)).json()
     assert (tokens["token_type"], tokens["user"]) == ("bearer", user)
     assert 280 <= tokens["expires_in"] <= 300
-    assert (await client_on.get("/auth/me", headers=bearer(tokens))).json() == user
+    assert (await client_on.get("/auth/me", headers=bearer(tokens))).json() == user | {"mfa_enabled": False}
     refreshed = (await client_on.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})).json()
     assert (await client_on.post("/auth/logout", headers=bearer(refreshed))).status_code == 204
     assert (await client_on.get("/auth/me", headers=bearer(tokens))).status_code == 401

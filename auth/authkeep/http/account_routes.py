@@ -1,60 +1,44 @@
-"""Register, profile, password, and the public keys."""
+"""The profile, the password, the end of the account, and the public keys."""
 
+from datetime import timedelta
 from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from authkeep.auth import Auth
+from authkeep.http.cookies import clear_refresh_cookie
 from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal, throttled
-from authkeep.http.policies import public
+from authkeep.http.policies import public, recent_sign_in
 from authkeep.http.problems import MAX_BODY, ProblemRoute
-from authkeep.http.schemas import PasswordChange, ProfileChange, Registration, RegistrationOut, UserOut
-from authkeep.password_policy import MIN_LENGTH
+from authkeep.http.schemas import MeOut, PasswordChange, ProfileChange
+from authkeep.store import User
 
 router = APIRouter(route_class=ProblemRoute, tags=["auth"], max_body_size=MAX_BODY)
 well_known = APIRouter(tags=["auth"])
-
-
-@router.post(
-    "/register",
-    status_code=201,
-    dependencies=[Depends(public), Depends(throttled("register", by_address=True))],
-)
-async def register(auth: CurrentAuth, device: ClientDevice, registration: Registration) -> UserOut:
-    """Open an account. The first of an empty install is its admin."""
-    user = await auth.accounts.register(
-        registration.email,
-        registration.password,
-        name=registration.name or "",
-        setup_code=registration.setup_code,
-        device=device,
-    )
-    return UserOut.of(user)
-
-
-@router.get("/registration", dependencies=[Depends(public)])
-async def registration_state(auth: CurrentAuth) -> RegistrationOut:
-    """Whether anybody can register, and what the first one needs."""
-    state = await auth.accounts.registration_state()
-    return RegistrationOut(
-        open=state.open,
-        first_user=state.first_user,
-        setup_code_required=state.setup_code_required,
-        password_min_length=MIN_LENGTH,
-    )
+_RECENT = recent_sign_in(timedelta(minutes=10))
 
 
 @router.get("/me")
-async def me(auth: CurrentAuth, principal: CurrentPrincipal) -> UserOut:
+async def me(auth: CurrentAuth, principal: CurrentPrincipal) -> MeOut:
     """The caller's own account."""
-    return UserOut.of(await auth.accounts.get_user(principal))
+    return await _shown(auth, await auth.accounts.get_user(principal))
 
 
 @router.patch("/me", dependencies=[Depends(throttled("profile"))])
 async def rename_me(
     auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice, change: ProfileChange
-) -> UserOut:
+) -> MeOut:
     """Change one's name."""
-    return UserOut.of(await auth.accounts.rename(principal, change.name, device))
+    return await _shown(auth, await auth.accounts.rename(principal, change.name, device))
+
+
+@router.delete("/me", status_code=204, dependencies=[Depends(_RECENT), Depends(throttled("profile"))])
+async def delete_me(
+    request: Request, response: Response, auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice
+) -> None:
+    """Delete one's account, with everything in it, for good."""
+    await auth.deletion.delete_self(principal, device)
+    clear_refresh_cookie(request, response)
 
 
 @router.post("/password", status_code=204, dependencies=[Depends(throttled("password"))])
@@ -71,3 +55,8 @@ async def jwks(auth: CurrentAuth, response: Response) -> dict[str, list[dict[str
     # Short enough for a new key to be known before it signs (a rotation publishes first).
     response.headers["Cache-Control"] = "public, max-age=300"
     return auth.keys.jwks(auth.clock.seconds())
+
+
+async def _shown(auth: Auth, user: User) -> MeOut:
+    factors = await auth.store.find_factors(user.id)
+    return MeOut.of(user, mfa_enabled=factors.has_second)

@@ -14,8 +14,11 @@ from authkeep.http import (
     admin_routes,
     api_key_routes,
     audit_routes,
+    email_verification_routes,
     login_routes,
     mfa_routes,
+    password_reset_routes,
+    registration_routes,
     second_step_routes,
 )
 from authkeep.http.middleware import AuthMiddleware
@@ -48,8 +51,16 @@ def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth", admin_prefix: str 
     # Starlette calls one handler for requests and for WebSockets, and types it as if there were two.
     app.add_exception_handler(AuthError, render_auth_error)  # type: ignore[arg-type]
     own = _OwnRoutes(prefix, admin_prefix, "/.well-known")
-    for router in (account_routes.router, login_routes.router, second_step_routes.router, mfa_routes.router):
-        own.include_router(router, prefix=prefix)
+    for journey in (
+        registration_routes,
+        email_verification_routes,
+        password_reset_routes,
+        account_routes,
+        login_routes,
+        second_step_routes,
+        mfa_routes,
+    ):
+        own.include_router(journey.router, prefix=prefix)
     if auth.settings.scopes:
         own.include_router(api_key_routes.router, prefix=prefix)
     for router in (admin_routes.router, audit_routes.router):

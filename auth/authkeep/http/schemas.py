@@ -59,6 +59,37 @@ class PasswordChange(BaseModel):
     new_password: Secret
 
 
+class Mailbox(BaseModel):
+    """An e-mail address, to which a link is to be sent."""
+
+    email: Text
+
+
+class MailedToken(BaseModel):
+    """What stands behind the # of a mailed link."""
+
+    token: Secret
+
+
+class PasswordReset(BaseModel):
+    """The token of a mailed link, and the password to come."""
+
+    token: Secret
+    new_password: Secret
+
+
+class EmailChange(BaseModel):
+    """The address to come."""
+
+    new_email: Text
+
+
+class Accepted(BaseModel):
+    """What has been asked for may happen; the answer is the same if it does not."""
+
+    detail: str
+
+
 class UserOut(BaseModel):
     """A user, as they see themselves."""
 
@@ -67,12 +98,29 @@ class UserOut(BaseModel):
     name: str | None
     role: str
     created_at: datetime
+    email_verified: bool
+    has_password: bool
 
     @classmethod
-    def of(cls, user: User) -> Self:
-        return cls(
-            id=user.id, email=user.email, name=user.name or None, role=user.role.value, created_at=user.created_at
+    def of(cls, user: User, **more: object) -> Self:
+        return cls.model_validate(
+            {
+                "id": user.id,
+                "email": user.email,
+                "name": user.name or None,
+                "role": user.role.value,
+                "created_at": user.created_at,
+                "email_verified": user.email_verified_at is not None,
+                "has_password": user.password_hash is not None,
+                **more,
+            }
         )
+
+
+class MeOut(UserOut):
+    """With what takes another look to know."""
+
+    mfa_enabled: bool
 
 
 class TokensOut(BaseModel):
@@ -132,9 +180,13 @@ class RegistrationOut(BaseModel):
 
     Attributes:
         password_min_length: in characters after normalisation.
+        email_verification: whether registering sends a mail, instead of saying how it went.
+        password_reset: whether a forgotten password can be replaced by way of the mailbox.
     """
 
     open: bool
     first_user: bool
     setup_code_required: bool
     password_min_length: int
+    email_verification: bool
+    password_reset: bool

@@ -8,6 +8,7 @@ event hook on the host's engine.
 
 from authkeep.sql.api_keys import SqlApiKeys
 from authkeep.sql.audit import SqlAuditTrail
+from authkeep.sql.deletions import SqlDeletions
 from authkeep.sql.directory import SqlDirectory
 from authkeep.sql.factors import SqlFactors
 from authkeep.sql.logins import SqlLogins
@@ -16,7 +17,17 @@ from authkeep.sql.tickets import SqlTickets
 from authkeep.sql.users import SqlUsers
 
 
-class SqlStore(SqlUsers, SqlDirectory, SqlLogins, SqlRevocations, SqlTickets, SqlFactors, SqlApiKeys, SqlAuditTrail):
+class SqlStore(
+    SqlUsers,
+    SqlDirectory,
+    SqlDeletions,
+    SqlLogins,
+    SqlRevocations,
+    SqlTickets,
+    SqlFactors,
+    SqlApiKeys,
+    SqlAuditTrail,
+):
     """Args:
     engine: the host's; SQLite (aiosqlite) or PostgreSQL (asyncpg). Its pool and its pragmas are the host's matter.
 

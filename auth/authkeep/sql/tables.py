@@ -197,6 +197,14 @@ api_keys = Table(
     Index(None, "user_id", "id"),
 )
 
+# No foreign key: a row is written when its user goes, and stays until the host has followed.
+deletions = Table(
+    "authkeep_deletions",
+    metadata,
+    Column("user_id", _ID, primary_key=True),
+    Column("deleted_at", UtcDateTime, nullable=False),
+)
+
 # No foreign key: the trail outlives the users in it.
 audit = Table(
     "authkeep_audit",

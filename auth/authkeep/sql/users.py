@@ -16,7 +16,7 @@ from authkeep.sql.engine import OnEngine
 from authkeep.sql.logins import end_logins
 from authkeep.sql.revocations import record
 from authkeep.sql.rows import user_from, user_row
-from authkeep.sql.tables import first_admin, metadata, users
+from authkeep.sql.tables import deletions, first_admin, metadata, tickets, users
 from authkeep.store import Admission, AuditEvent, Ending, Revocation, User, UserChange
 
 _REFERENCES = [
@@ -83,8 +83,11 @@ class SqlUsers(OnEngine):
                     return None
                 await append_event(db, event)
                 user = user_from(row)
-                ending = change.ending
-                return user, await end_logins(db, user, ending, change.keep_sid) if ending else ()
+                if change.ending is None:
+                    return user, ()
+                # Links that were mailed and sign-ins that are half done: what ends logins ends these too.
+                await db.execute(delete(tickets).where(tickets.c.user_id == user_id))
+                return user, await end_logins(db, user, change.ending, change.keep_sid)
         except IntegrityError:
             raise EmailTaken from None
 
@@ -101,6 +104,7 @@ class SqlUsers(OnEngine):
                 await db.execute(delete(reference.table).where(reference == user_id))
             entries = [Revocation(str(uuid7()), None, user_id, epoch + 1, ending.remember_until)]
             await record(db, entries)
+            await db.execute(insert(deletions).values(user_id=user_id, deleted_at=ending.at))
             await append_event(db, event)
             return entries
 

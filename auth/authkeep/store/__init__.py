@@ -12,6 +12,7 @@ from typing import Protocol
 
 from authkeep.store.api_keys import ApiKey, ApiKeys
 from authkeep.store.audit import AuditAction, AuditEvent, AuditFilter, AuditTrail, Outcome
+from authkeep.store.deletions import Deletion, Deletions
 from authkeep.store.directory import Directory, UserEntry, UserFilter
 from authkeep.store.factors import Factors, FactorsHeld, Passkey, Totp
 from authkeep.store.logins import Ancestor, Login, Logins, Rotation
@@ -28,6 +29,8 @@ __all__ = [
     "AuditEvent",
     "AuditFilter",
     "AuditTrail",
+    "Deletion",
+    "Deletions",
     "Directory",
     "EndReason",
     "Ending",
@@ -55,5 +58,7 @@ __all__ = [
 ]
 
 
-class Store(Users, Directory, Logins, Revocations, Tickets, Factors, ApiKeys, AuditTrail, FirstAdmin, Protocol):
+class Store(
+    Users, Directory, Deletions, Logins, Revocations, Tickets, Factors, ApiKeys, AuditTrail, FirstAdmin, Protocol
+):
     """What `Auth` needs of a database."""

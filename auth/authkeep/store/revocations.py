@@ -14,6 +14,7 @@ class EndReason(StrEnum):
     LOGOUT_ALL = "logout_all"
     ENDED_BY_USER = "ended_by_user"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason, not a password
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - likewise
     ROLE_CHANGED = "role_changed"
     DISABLED = "disabled"
     FACTOR_REMOVED = "factor_removed"

@@ -96,6 +96,8 @@ class Users(Protocol):
     ) -> tuple[User, Sequence[Revocation]] | None:
         """None when there is no such user, or its password hash is not the expected one.
 
+        With an `ending`, the tickets of the user are void too: mailed links, and sign-ins that are half done.
+
         Raises:
             EmailTaken: another account has the new `email_key`.
             LastAdmin: no admin who can sign in would be left, whoever else changes or leaves at the same time.
@@ -106,6 +108,8 @@ class Users(Protocol):
         self, user_id: str, ending: Ending, *, event: AuditEvent | None = None
     ) -> Sequence[Revocation] | None:
         """Delete a user and all that hangs on them, but for the audit trail. None when there is no such user.
+
+        That the host has to follow is written with it: `Deletions`.
 
         Raises:
             LastAdmin: as above.

@@ -50,7 +50,8 @@ async def signed_in(
     shown, key = parse_email(email)
     user = await auth.store.find_user_by_email(key)
     if user is None:
-        added = User(str(uuid7()), shown, key, "", role or Role.USER, None, 0, False, auth.clock.now())
+        now = auth.clock.now()
+        added = User(str(uuid7()), shown, key, "", role or Role.USER, None, 0, False, now, now)
         # The first of all would be made an admin otherwise.
         user = await auth.store.add_user(added, Admission.IMPORTED)
     if role is not None and user.role is not role:

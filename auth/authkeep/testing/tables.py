@@ -6,7 +6,7 @@ No method of its parts awaits anything half-way, which makes each one atomic.
 from datetime import datetime
 
 from authkeep.revocation_feed import ProcessFeed
-from authkeep.store import ApiKey, AuditEvent, Login, Passkey, Revocation, Ticket, Totp, User
+from authkeep.store import ApiKey, AuditEvent, Deletion, Login, Passkey, Revocation, Ticket, Totp, User
 
 
 class Tables:
@@ -23,6 +23,7 @@ class Tables:
         self.passkeys: dict[str, Passkey] = {}
         self.events: list[AuditEvent] = []
         self.process_feed = ProcessFeed()
+        self.deletions: dict[str, Deletion] = {}
         self._first_admin: str | None = None
 
     def _append(self, event: AuditEvent | None) -> None:

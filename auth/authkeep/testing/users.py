@@ -7,7 +7,7 @@ from uuid_utils.compat import uuid7
 
 from authkeep.errors import EmailTaken, LastAdmin, RegistrationClosed
 from authkeep.principal import Role
-from authkeep.store import Admission, AuditEvent, Ending, Revocation, User, UserChange
+from authkeep.store import Admission, AuditEvent, Deletion, Ending, Revocation, User, UserChange
 from authkeep.testing.logins import MemoryLogins
 
 CHANGEABLE = ("name", "email", "email_key", "email_verified_at", "role", "disabled", "password_hash")
@@ -54,6 +54,8 @@ class MemoryUsers(MemoryLogins):
         raises_epoch = change.ending is not None and change.keep_sid is None
         changed = self.users[user_id] = replace(user, **given, epoch=user.epoch + raises_epoch)
         self._append(event)
+        if change.ending is not None:
+            self.tickets = {key: ticket for key, ticket in self.tickets.items() if ticket.user_id != user_id}
         return changed, self._end_logins(changed, change.ending, change.keep_sid)
 
     async def delete_user(
@@ -64,6 +66,7 @@ class MemoryUsers(MemoryLogins):
         if user is None:
             return None
         self._forget(user_id)
+        self.deletions[user_id] = Deletion(user_id, ending.at)
         entries = [Revocation(str(uuid7()), None, user_id, user.epoch + 1, ending.remember_until)]
         self.revocations += entries
         self._append(event)

@@ -48,6 +48,7 @@ def upgrade() -> None:
     _create_factors()
     _create_identities()
     _create_api_keys()
+    _create_deletions()
     _create_audit()
 
 
@@ -158,6 +159,15 @@ def _create_api_keys() -> None:
     op.create_index("ix_authkeep_api_keys_user_id_id", "authkeep_api_keys", ["user_id", "id"])
 
 
+def _create_deletions() -> None:
+    op.create_table(
+        "authkeep_deletions",
+        sa.Column("user_id", _ID, nullable=False),
+        sa.Column("deleted_at", UtcDateTime, nullable=False),
+        sa.PrimaryKeyConstraint("user_id", name="pk_authkeep_deletions"),
+    )
+
+
 def _create_audit() -> None:
     op.create_table(
         "authkeep_audit",
@@ -181,7 +191,7 @@ def _create_audit() -> None:
 
 
 def downgrade() -> None:
-    for table in ("audit", "api_keys", "identities", "passkeys", "recovery_codes", "totp", "tickets"):
+    for table in ("audit", "deletions", "api_keys", "identities", "passkeys", "recovery_codes", "totp", "tickets"):
         op.drop_table(f"authkeep_{table}")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION authkeep_audit_is_append_only")
