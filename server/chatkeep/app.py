@@ -80,6 +80,27 @@ async def prepare(settings: Settings) -> None:
         raise ServerUnusable(str(error)) from None
 
 
+@asynccontextmanager
+async def auth_alone(settings: Settings) -> AsyncIterator[identity.Auth]:
+    """Authkeep without a server around it: for the command line, beside a server that may be running.
+
+    Raises:
+        ServerUnusable: the database cannot be used, or has another schema.
+    """
+    try:
+        database = Database(settings.effective_database_url)
+        try:
+            await database.check()
+            if not await is_current(database):
+                raise ServerUnusable("The database has another schema: run chatkeep migrate first.")
+            async with identity.make_auth(settings, database).running() as auth:
+                yield auth
+        finally:
+            await database.aclose()
+    except (DatabaseUnusable, ValueError) as error:
+        raise ServerUnusable(str(error)) from None
+
+
 async def _create_admin(settings: Settings, database: Database) -> None:
     if settings.admin_email is not None:
         auth = identity.make_auth(settings, database)

@@ -1,4 +1,4 @@
-"""The command line: `chatkeep serve`, `chatkeep config show`, `chatkeep migrate`, `chatkeep keys`."""
+"""The command line: `chatkeep serve`, `config show`, `migrate`, `keys`, `users` and `audit`."""
 
 import asyncio
 import os
@@ -14,6 +14,7 @@ import click
 
 from chatkeep import identity
 from chatkeep.app import ServerUnusable, prepare
+from chatkeep.cli_users import audit_group, users_group
 from chatkeep.ops import logs
 from chatkeep.serve import serve
 from chatkeep.settings_sources import LoadedSettings, SettingsInvalid, load_settings
@@ -88,6 +89,10 @@ def migrate_command(config_file: Path | None, **given: Any) -> None:
     except ServerUnusable as error:
         raise click.ClickException(str(error)) from None
     click.echo("The database has the newest schema.")
+
+
+main.add_command(users_group)
+main.add_command(audit_group)
 
 
 @main.group("keys")

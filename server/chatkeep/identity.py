@@ -1,9 +1,9 @@
 """The one door to authkeep: who calls, and whose data that is."""
 
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Annotated, Any, NewType
 from urllib.parse import urlsplit
@@ -20,10 +20,12 @@ from authkeep import (
     Principal,
     ProcessFeed,
     RevocationFeed,
+    Role,
     SigningKeys,
     Throttle,
     TrustedProxies,
 )
+from authkeep.audit_export import export_lines
 from authkeep.http import (
     identity_of,
     mount,
@@ -36,17 +38,21 @@ from authkeep.http import (
 from authkeep.sql import VERSIONS as AUTH_MIGRATIONS
 from authkeep.sql import SqlStore
 from authkeep.sql import metadata as auth_metadata
+from authkeep.store import AuditAction, AuditFilter
 from chatkeep.db import Database
 from chatkeep.settings import Settings
 
 __all__ = [
     "AUTH_MIGRATIONS",
     "Auth",
+    "AuthError",
     "ChatOwner",
     "Counters",
     "OwnerId",
+    "Role",
     "SigningKeys",
     "WatchLogin",
+    "audit_lines",
     "auth_metadata",
     "create_admin",
     "identity_of",
@@ -153,6 +159,13 @@ async def create_admin(auth: Auth, settings: Settings) -> None:
         raise ValueError(f"CHATKEEP_ADMIN_PASSWORD_FILE: {error.strerror}") from None
     except AuthError as error:
         raise ValueError(f"CHATKEEP_ADMIN_EMAIL, CHATKEEP_ADMIN_PASSWORD_FILE: {error.detail}") from None
+
+
+async def audit_lines(auth: Auth, since: datetime | None, until: datetime | None) -> AsyncIterator[str]:
+    """The audit trail as JSON lines, newest first. That it was taken is recorded in it."""
+    await auth.audit.record(auth.audit.event(AuditAction.AUDIT_EXPORTED, None))
+    async for lines in export_lines(auth.store, AuditFilter(since=since, until=until)):
+        yield lines
 
 
 async def setup_code_to_show(auth: Auth, settings: Settings) -> str | None:
