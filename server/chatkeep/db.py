@@ -17,6 +17,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from chatkeep.row_security import EVERYBODY, Everybody, RowSecurity
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -101,25 +103,32 @@ class Database:
         # SQLite's own waiting (busy_timeout) is a lottery that somebody loses under load; a queue is fair. authkeep's
         # transactions on the same file are short, and wait in SQLite's way.
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self.is_sqlite else nullcontext()
+        self._row_security = None if self.is_sqlite else RowSecurity()
         if self.is_sqlite:
             _teach_sqlite(self.engine)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Db]:
-        """A transaction that only reads."""
+    async def reading(self, owner: str | Everybody) -> AsyncIterator[Db]:
+        """A transaction that only reads; PostgreSQL shows it no rows but those of `owner`."""
         async with self.engine.connect() as connection:
+            await self._act(connection, owner)
             yield Db(connection)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Db]:
-        """A transaction that writes: committed at the end, rolled back by an exception."""
+    async def writing(self, owner: str | Everybody) -> AsyncIterator[Db]:
+        """A transaction that writes, as `reading` reads: committed at the end, rolled back by an exception."""
         async with self._turn, self.engine.connect() as connection:
             if self.is_sqlite:
                 await connection.execution_options(chatkeep_begin="IMMEDIATE")
             async with connection.begin():
+                await self._act(connection, owner)
                 db = Db(connection)
                 yield db
         db.run_effects()
+
+    async def _act(self, connection: AsyncConnection, owner: str | Everybody) -> None:
+        if self._row_security is not None:
+            await self._row_security.act(connection, owner)
 
     @asynccontextmanager
     async def migrating(self) -> AsyncIterator[Db]:
@@ -130,7 +139,7 @@ class Database:
             DatabaseUnusable: rows refer to nothing afterwards; all has been undone.
         """
         if not self.is_sqlite:
-            async with self.writing() as db:
+            async with self.writing(EVERYBODY) as db:
                 yield db
             return
         async with self._turn, self.engine.connect() as connection:

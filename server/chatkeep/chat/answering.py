@@ -94,7 +94,7 @@ class Answering:
         assert self._ending is not None, "only what has ended is saved"  # noqa: S101 - a fault in this package
         generation = self.generation
         last_seq = self.log.last_seq if self.log.ended else self.log.last_seq + (2 if self._usage else 1)
-        async with self._equipment.database.writing() as db:
+        async with self._equipment.database.writing(self._owner) as db:
             now = self._equipment.now()
             won = await finish_generation(db, generation.id, self._ending, now, last_seq=last_seq, model=self._model)
             if won:
@@ -138,7 +138,7 @@ class Answering:
         if self._model is None:
             self._model = await equipment.catalogue.default()
         max_bytes = equipment.context_tokens * _MAX_BYTES_PER_CONTEXT_TOKEN
-        async with equipment.database.reading() as db:
+        async with equipment.database.reading(self._owner) as db:
             path = await list_path(db, self._owner, generation.session_id, generation.user_message_id, max_bytes)
         prompt = build_prompt(path, equipment.context_tokens)
         async with aclosing(equipment.chat_model.stream(self._model, prompt)) as chunks:

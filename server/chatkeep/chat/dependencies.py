@@ -10,6 +10,7 @@ from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.db import Database, Db
+from chatkeep.identity import ChatOwner
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +30,13 @@ def _services(request: Request) -> ChatServices:
 Services = Annotated[ChatServices, Depends(_services)]
 
 
-async def _writing(services: Services) -> AsyncIterator[Db]:
-    async with services.database.writing() as db:
+async def _writing(services: Services, owner: ChatOwner) -> AsyncIterator[Db]:
+    async with services.database.writing(owner) as db:
         yield db
 
 
-async def _reading(services: Services) -> AsyncIterator[Db]:
-    async with services.database.reading() as db:
+async def _reading(services: Services, owner: ChatOwner) -> AsyncIterator[Db]:
+    async with services.database.reading(owner) as db:
         yield db
 
 

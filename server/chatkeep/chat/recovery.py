@@ -8,6 +8,7 @@ from chatkeep.chat.messages import set_status
 from chatkeep.chat.records import Generation, State
 from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
+from chatkeep.row_security import EVERYBODY
 
 # Runners give a sign of life every second; instances' clocks may differ by a few.
 STALE_AFTER = timedelta(seconds=10)
@@ -19,7 +20,7 @@ async def recover(database: Database, before: datetime, now: datetime, alive: Co
     The text stays as the last checkpoint left it.
     """
     count = 0
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         for stale in await list_stale(db, before):
             if stale.id not in alive and await finish_generation(db, stale.id, State.INTERRUPTED, now):
                 await set_status(db, stale.owner, stale.message_id, State.INTERRUPTED)

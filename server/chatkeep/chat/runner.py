@@ -15,6 +15,7 @@ from chatkeep.chat.recovery import STALE_AFTER, recover
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId, WatchLogin
 from chatkeep.llm.model import ChatModel
+from chatkeep.row_security import EVERYBODY
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class GenerationRunner:
         writing = {key: answering for key, answering in self._working.items() if answering.is_writing}
         if not writing:
             return
-        async with self._database.writing() as db:
+        async with self._database.writing(EVERYBODY) as db:
             going = await beat(db, list(writing), self._now())
             changed = [a for key in going if (a := writing[key]).log.last_seq != a.checkpointed_seq]
             # Taken at one moment, before the write: what is appended meanwhile belongs to the next checkpoint.

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from chatkeep.chat import tables as chat_tables
 from chatkeep.db import Database, DatabaseUnusable, driver_says
 from chatkeep.identity import AUTH_MIGRATIONS, auth_metadata
+from chatkeep.row_security import EVERYBODY, NoRoleForRows, provide_role
 
 # Any number will do, as long as no other program on the same database takes it: "chatkeep" on a telephone keypad.
 _ADVISORY_LOCK = 24285337
@@ -40,7 +41,8 @@ async def upgrade(database: Database) -> None:
     """To the newest revision of both branches. Instances that start together wait for the first of them.
 
     Raises:
-        DatabaseUnusable: a newer program has been here, or a migration fails; the database is as it was.
+        DatabaseUnusable: a newer program has been here, a migration fails, or the database's user is beyond row-level
+            security and cannot be held to it; the database is as it was.
     """
 
     def run(connection: Connection) -> None:
@@ -48,10 +50,14 @@ async def upgrade(database: Database) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _ADVISORY_LOCK})
         _refuse_newer(connection)
         command.upgrade(alembic_config(connection), "heads")
+        if connection.dialect.name == "postgresql":
+            provide_role(connection, list(chat_tables.messages.metadata.tables))
 
     try:
         async with database.migrating() as db:
             await db.connection.run_sync(run)
+    except NoRoleForRows as error:
+        raise DatabaseUnusable(f"CHATKEEP_DATABASE_URL: {error}") from None
     except DBAPIError as error:
         raise DatabaseUnusable(
             f"CHATKEEP_DATABASE_URL: the schema cannot be brought up to date ({driver_says(error)})"
@@ -72,7 +78,7 @@ async def is_current(database: Database) -> bool:
     """
     expected = set(ScriptDirectory.from_config(alembic_config()).get_heads())
     try:
-        async with database.reading() as db:
+        async with database.reading(EVERYBODY) as db:
             return await db.connection.run_sync(_heads) == expected
     except (OSError, DBAPIError) as error:
         raise DatabaseUnusable("CHATKEEP_DATABASE_URL: the database does not answer") from error

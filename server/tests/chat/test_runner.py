@@ -21,6 +21,7 @@ from chatkeep.db import Database
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
 from chatkeep.llm.scripted import ScriptedChatModel
+from chatkeep.row_security import EVERYBODY
 
 LONG = "count to 100000 [[delay 1ms]]"
 
@@ -44,9 +45,9 @@ def lasting(_: Callable[[], None]) -> Callable[[], None]:
 
 
 async def begin(database: Database, runner: GenerationRunner, owner: OwnerId, text: str) -> Generation:
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         session = await create_session(db, owner, None, None, datetime.now(UTC))
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         return await send(db, owner, NewMessage(session.id, text), None, runner, lasting)
 
 
@@ -59,7 +60,7 @@ async def ended(runner: GenerationRunner, generation: Generation) -> str:
 
 
 async def answer_of(database: Database, owner: OwnerId, generation: Generation) -> tuple[Message, Generation]:
-    async with database.reading() as db:
+    async with database.reading(EVERYBODY) as db:
         message = await find_message(db, owner, generation.message_id)
         row = await find_generation(db, owner, generation.id)
     assert message is not None
@@ -90,7 +91,7 @@ async def test_a_stop_asked_for_elsewhere_is_found(
     database: Database, runner: GenerationRunner, alice: OwnerId
 ) -> None:
     generation = await begin(database, runner, alice, LONG)
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         await request_stop(db, alice, generation.id, datetime.now(UTC))
     assert await ended(runner, generation) == "generation.stopped"
 
@@ -112,7 +113,7 @@ async def test_what_was_ended_elsewhere_stops_writing_and_says_so(
     database: Database, runner: GenerationRunner, alice: OwnerId
 ) -> None:
     generation = await begin(database, runner, alice, LONG)
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         await finish_generation(db, generation.id, State.INTERRUPTED, datetime.now(UTC))
     assert await ended(runner, generation) == "generation.interrupted"
     assert (await answer_of(database, alice, generation))[1].state is State.INTERRUPTED
@@ -122,7 +123,7 @@ async def test_a_chat_deleted_elsewhere_stops_its_answer(
     database: Database, runner: GenerationRunner, alice: OwnerId
 ) -> None:
     generation = await begin(database, runner, alice, LONG)
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         await delete_session(db, alice, generation.session_id)
     assert await ended(runner, generation) == "generation.stopped"
 
@@ -130,9 +131,9 @@ async def test_a_chat_deleted_elsewhere_stops_its_answer(
 async def test_a_generation_committed_after_the_drain_began_does_not_run(
     database: Database, runner: GenerationRunner, alice: OwnerId
 ) -> None:
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         session = await create_session(db, alice, None, None, datetime.now(UTC))
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         generation = await send(db, alice, NewMessage(session.id, LONG), None, runner, lasting)
         await runner.drain()
     assert await ended(runner, generation) == "generation.interrupted"
@@ -142,12 +143,12 @@ async def test_a_generation_committed_after_the_drain_began_does_not_run(
 async def test_a_session_is_answered_once_at_a_time(
     database: Database, runner: GenerationRunner, alice: OwnerId
 ) -> None:
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         session = await create_session(db, alice, None, None, datetime.now(UTC))
 
     async def attempt() -> bool:
         try:
-            async with database.writing() as db:
+            async with database.writing(EVERYBODY) as db:
                 await send(db, alice, NewMessage(session.id, LONG), None, runner, lasting)
         except GenerationRunning:
             return False
@@ -203,10 +204,10 @@ async def test_a_stale_answer_does_not_block_its_chat(
 ) -> None:
     dead = make_runner(database)
     generation = await begin(database, dead, alice, LONG)
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         long_ago = datetime.now(UTC) - timedelta(minutes=1)
         await db.execute(update(generations).values(heartbeat_at=long_ago))
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         following = await send(db, alice, NewMessage(generation.session_id, "hello"), None, runner, lasting)
     assert await ended(runner, following) == "generation.completed"
     await dead.aclose()
@@ -217,11 +218,11 @@ async def test_an_end_that_cannot_be_saved_is_saved_later(
     database: Database, runner: GenerationRunner, alice: OwnerId, caplog: pytest.LogCaptureFixture
 ) -> None:
     generation = await begin(database, runner, alice, "count to 5 [[delay 20ms]]")
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         await db.connection.exec_driver_sql("ALTER TABLE generations RENAME TO elsewhere")
     assert await ended(runner, generation) == "generation.completed"
     assert "could not be saved yet" in caplog.text
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         await db.connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO generations")
     await runner._save_what_could_not_be_saved()
     message, row = await answer_of(database, alice, generation)
@@ -233,11 +234,11 @@ async def test_an_end_that_cannot_be_saved_is_saved_later(
 async def test_the_same_request_in_parallel_is_one_generation(
     database: Database, runner: GenerationRunner, alice: OwnerId
 ) -> None:
-    async with database.writing() as db:
+    async with database.writing(EVERYBODY) as db:
         session = await create_session(db, alice, None, None, datetime.now(UTC))
 
     async def attempt() -> str:
-        async with database.writing() as db:
+        async with database.writing(EVERYBODY) as db:
             return (await send(db, alice, NewMessage(session.id, LONG), "key", runner, lasting)).id
 
     assert len(set(await asyncio.gather(*(attempt() for _ in range(8))))) == 1
@@ -248,7 +249,7 @@ async def test_sending_to_a_chat_that_is_being_deleted_is_not_found(
 ) -> None:
     async def attempt(n: int, session_id: str) -> str:
         try:
-            async with database.writing() as db:
+            async with database.writing(EVERYBODY) as db:
                 if n % 2:
                     await delete_session(db, alice, session_id)
                 else:
@@ -258,7 +259,7 @@ async def test_sending_to_a_chat_that_is_being_deleted_is_not_found(
         return "done"
 
     for _ in range(10):
-        async with database.writing() as db:
+        async with database.writing(EVERYBODY) as db:
             session = await create_session(db, alice, None, None, datetime.now(UTC))
         outcomes = await asyncio.gather(*(attempt(n, session.id) for n in range(6)))
         assert outcomes.count("done") in (1, 2)
