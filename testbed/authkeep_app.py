@@ -19,7 +19,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from valkey.asyncio import Valkey
 
-from authkeep import Auth, AuthSettings, Role, SigningKeys
+from authkeep import Auth, AuthSettings, Limit, Role, SigningKeys
 from authkeep.http import (
     CurrentPrincipal,
     current_auth,
@@ -41,8 +41,13 @@ FAREWELL = b"event: login_ended\ndata: {}\n\n"
 def make_auth(engine: AsyncEngine, key_file: Path, lease_seconds: float, client: Valkey | None) -> Auth:
     """As each of the processes has it."""
     lease = timedelta(seconds=lease_seconds)
+    # Limits have tests of their own; those that run here all come from one address.
+    plenty = Limit.parse("100000/minute")
+    limits = dict.fromkeys(("limit_login", "limit_login_account", "limit_register", "limit_password"), plenty)
     return Auth(
-        AuthSettings(issuer="testbed", audience="testbed", revocation_lease=lease, revocation_reread=lease / 3),
+        AuthSettings(
+            issuer="testbed", audience="testbed", revocation_lease=lease, revocation_reread=lease / 3, **limits
+        ),
         SqlStore(engine),
         SigningKeys.load_or_create(key_file),
         feed=ValkeyFeed(client, channel="testbed", quiet_seconds=lease_seconds / 5) if client else None,

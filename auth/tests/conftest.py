@@ -105,12 +105,22 @@ def migrated_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 async def postgres_store(migrated_postgres_url: str) -> AsyncIterator[SqlStore]:
     async with migrated(migrated_postgres_url) as engine:
-        async with engine.begin() as db:
-            # The trail cannot be emptied, which is right everywhere but here.
-            await db.execute(text("ALTER TABLE authkeep_audit DISABLE TRIGGER USER"))
-            await db.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
-            await db.execute(text("ALTER TABLE authkeep_audit ENABLE TRIGGER USER"))
+        await emptied(engine)
         yield SqlStore(engine)
+
+
+async def emptied(engine: AsyncEngine) -> None:
+    async with engine.begin() as db:
+        # The trail cannot be emptied, which is right everywhere but here.
+        await db.execute(text("ALTER TABLE authkeep_audit DISABLE TRIGGER USER"))
+        await db.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+        await db.execute(text("ALTER TABLE authkeep_audit ENABLE TRIGGER USER"))
+
+
+@pytest.fixture
+def empty() -> Any:
+    """`emptied`, for tests that bring engines of their own to PostgreSQL."""
+    return emptied
 
 
 @pytest.fixture
