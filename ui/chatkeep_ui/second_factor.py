@@ -51,7 +51,7 @@ class SecondFactorPage:
         try:
             granted = await self._forms.auth.second_factor(self._forms.caller(request), _answer(typed))
         except SignInEnded as error:
-            if error.code in ("invalid_mfa_token", "mfa_expired"):
+            if error.code == "invalid_mfa_token":
                 return RedirectResponse("/sign-in?because=ended", status_code=303)
             return await self.ask(request, needed, typed, Refusal(errors={"code": _WRONG}))
         except ApiError as error:

@@ -9,10 +9,8 @@ from chatkeep_ui.account.area import AccountPage
 from chatkeep_ui.account.credentials import credential_in
 from chatkeep_ui.account.visit import Visit
 from chatkeep_ui.destination import own_page_in
-from chatkeep_ui.problem import ApiError, InvalidFields, SignInEnded
+from chatkeep_ui.problem import ApiError
 from chatkeep_ui.vault import Vault
-
-_WRONG = "That is not right. Try again."
 
 
 class Confirmation:
@@ -44,23 +42,18 @@ class Confirmation:
         return asked
 
     async def _by_password(self, visit: Visit) -> Response:
-        return await self._confirm(visit, "password", {"password": visit.typed.get("password", "")})
+        return await self._confirm(visit, {"password": visit.typed.get("password", "")})
 
     async def _by_code(self, visit: Visit) -> Response:
         code = visit.typed.get("code", "").strip()
         factor = "totp" if code.isdigit() else "recovery_code"
-        return await self._confirm(visit, "code", {"factor": factor, "code": code})
+        return await self._confirm(visit, {"factor": factor, "code": code})
 
     async def _by_passkey(self, visit: Visit) -> Response:
         answer = {"ticket": visit.typed.get("ticket", ""), "credential": credential_in(visit.typed)}
-        return await self._confirm(visit, "credential", answer)
+        return await self._confirm(visit, answer)
 
-    async def _confirm(self, visit: Visit, name: str, proof: Mapping[str, Any]) -> Response:
-        try:
-            granted = await visit.ask("POST", "/auth/step-up", proof)
-        except SignInEnded as error:
-            if error.code == "invalid_token":
-                raise
-            raise InvalidFields(422, error.code, _WRONG, {name: _WRONG}) from None
+    async def _confirm(self, visit: Visit, proof: Mapping[str, Any]) -> Response:
+        granted = await visit.ask("POST", "/auth/step-up", proof)
         self._vault.freshen(visit.key, visit.sign_in, granted["access_token"], float(granted["expires_in"]))
         return RedirectResponse(own_page_in(visit.typed.get("then")) or "/account", status_code=303)

@@ -7,6 +7,11 @@ function trouble(form, words) {
   says.hidden = false;
 }
 
+function host(form) {
+  const options = JSON.parse(form.dataset.options);
+  return options.rpId ?? options.rp.id;
+}
+
 async function ask(form) {
   const options = JSON.parse(form.dataset.options);
   const given = form.dataset.passkey === "create"
@@ -29,8 +34,11 @@ for (const form of document.querySelectorAll("form.passkey")) {
     try {
       credential.value = await ask(form);
     } catch (error) {
-      const known = error.name === "InvalidStateError";
-      trouble(form, known ? "This device already has a passkey for your account." : "No passkey was used. Try again.");
+      trouble(form, {
+        InvalidStateError: "This device already has a passkey for your account.",
+        // An address such as 127.0.0.1 has no passkeys, and those of another host name are not ours.
+        SecurityError: `Passkeys belong to the name ${host(form)}: open this page there.`,
+      }[error.name] ?? "No passkey was used. Try again.");
       return;
     }
     form.requestSubmit(go);
