@@ -38,6 +38,8 @@ def account_routes(api: "ApiStandIn") -> list[Route]:
                 return api.problem(403, "insufficient_role", "This needs the role admin.")
             body = await request.json() if await request.body() else {}
             answered = answer(api, user, request, body)
+            if isinstance(answered, Response):
+                return answered
             return JSONResponse(answered) if answered is not None else Response(status_code=204)
 
         return respond
@@ -72,6 +74,13 @@ def account_routes(api: "ApiStandIn") -> list[Route]:
         Route("/admin/audit/export", lambda _: Response('{"action":"login"}\n', media_type="application/jsonl")),
         Route("/auth/oidc", lambda _: JSONResponse({"items": api.providers})),
     ]
+
+
+def wrong(field: str, words: str) -> Response:
+    """As the API refuses what was typed into one field."""
+    error = {"loc": ["body", field], "msg": words, "type": "wrong"}
+    body = {"type": "about:blank", "title": words, "status": 422, "detail": words, "code": "wrong", "errors": [error]}
+    return JSONResponse(body, 422, media_type="application/problem+json")
 
 
 def token_proved_just_now() -> str:
@@ -140,7 +149,7 @@ def _revoke_key(api: Any, user: dict[str, Any], request: Request, body: dict[str
 
 def _step_up(api: Any, user: dict[str, Any], request: Request, body: dict[str, Any]) -> Any:
     if body.get("password") != user["password"]:
-        return {"access_token": "", "expires_in": 0}
+        return wrong("password", "The password is not right")
     token = token_proved_just_now()
     api.let_in(request, token)
     return {"access_token": token, "token_type": "bearer", "expires_in": api.token_life}

@@ -114,6 +114,14 @@ def test_what_matters_asks_again_who_it_is(ada: Browser, site: Site, path: str) 
     assert ada.get(path).status_code == 200
 
 
+def test_a_wrong_password_confirms_nothing(ada: Browser) -> None:
+    answer = ada.submit("/account/confirm", do="password", password="not this one at all", then="/account/keys")
+    assert answer.status_code == 422
+    assert re.search(r'id="password-says">The password is not right', answer.text)
+    assert 'value="/account/keys"' in answer.text
+    assert ada.get("/account/keys").status_code == 303
+
+
 def test_an_action_that_the_api_wants_confirmed_is_confirmed_first(confirmed: Browser, site: Site) -> None:
     site.api.refusals["POST /auth/api-keys"] = problem(401, "recent_sign_in_required", "Confirm that it is you.")
     answer = confirmed.submit("/account/keys", do="create", key_name="CI", **{"scope-chat": "on"})
