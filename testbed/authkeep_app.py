@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Depends, FastAPI, Request, WebSocket
@@ -43,7 +43,9 @@ def make_auth(engine: AsyncEngine, key_file: Path, lease_seconds: float, client:
     lease = timedelta(seconds=lease_seconds)
     # Limits have tests of their own; those that run here all come from one address.
     plenty = Limit.parse("100000/minute")
-    limits = dict.fromkeys(("limit_login", "limit_login_account", "limit_register", "limit_password"), plenty)
+    limits: dict[str, Any] = dict.fromkeys(
+        ("limit_login", "limit_login_account", "limit_register", "limit_password"), plenty
+    )
     return Auth(
         AuthSettings(
             issuer="testbed", audience="testbed", revocation_lease=lease, revocation_reread=lease / 3, **limits
