@@ -6,6 +6,7 @@ No HTTP in here and no SQL. `by` is the administrator; None is the operator, at 
 from collections.abc import Sequence
 
 from authkeep.audit import Audit
+from authkeep.authenticator_app import require_second_factor
 from authkeep.clock import Clock
 from authkeep.device import Device
 from authkeep.errors import InvalidInput, UserNotFound
@@ -90,6 +91,28 @@ class Administration:
         await self._confirm(by)
         event = self._audit.event(AuditAction.LOGINS_ENDED, device, actor=by, subject=user_id)
         await self._write(user_id, UserChange(ending=self._logins.ending(EndReason.ENDED_BY_ADMIN)), event)
+
+    async def reset_factors(self, by: Principal | None, user_id: str, device: Device | None = None) -> None:
+        """Remove every second factor of a user who has lost them, and end every login. The password stays.
+
+        That it is really them who ask has to be known by other means than their e-mail.
+
+        Raises:
+            UserNotFound: there is none with this id.
+            RecentSignInRequired: `by` has a second factor, and this login was not confirmed with it.
+            InvalidToken: `by` has been signed out, disabled or given another role in the meantime.
+        """
+        await self.get_user(user_id)
+        await self._confirm(by)
+        if by is not None:
+            require_second_factor(by, await self._store.find_factors(by.user_id))
+        event = self._audit.event(AuditAction.FACTORS_RESET, device, actor=by, subject=user_id)
+        revocations = await self._store.remove_factors(
+            user_id, self._logins.ending(EndReason.FACTORS_RESET), event=event
+        )
+        if revocations is None:
+            raise UserNotFound
+        await self._revocations.apply(revocations)
 
     async def delete_user(self, by: Principal | None, user_id: str, device: Device | None = None) -> None:
         """Delete a user and all that hangs on them. The audit trail stays.

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 from authkeep.audit import Audit
 from authkeep.authenticator_app import AuthenticatorApp, RecoveryCodeBook
 from authkeep.clock import Clock
-from authkeep.device import Device
-from authkeep.errors import InvalidToken
 from authkeep.factor_proofs import FactorProofs
 from authkeep.factors.recovery_codes import RecoveryCodes
 from authkeep.factors.totp import TotpSecrets
@@ -21,7 +19,7 @@ from authkeep.passwords import PasswordHasher
 from authkeep.principal import Principal
 from authkeep.settings import AuthSettings
 from authkeep.step_up import StepUp
-from authkeep.store import AuditAction, EndReason, FactorsHeld, Store
+from authkeep.store import FactorsHeld, Store
 from authkeep.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -48,8 +46,6 @@ class Mfa:
         logins: Logins,
     ) -> None:
         self._store = store
-        self._audit = audit
-        self._logins = logins
         product = next(iter(settings.product_names), settings.audience)
         totp, codes = TotpSecrets(keys.derive, product), RecoveryCodes(keys.derive)
         relying_party = _relying_party(product, settings.public_url)
@@ -66,21 +62,6 @@ class Mfa:
     async def held(self, principal: Principal) -> FactorsHeld:
         """What the caller can prove besides a password."""
         return await self._store.find_factors(principal.user_id)
-
-    async def reset(self, actor: Principal | None, user_id: str, device: Device | None) -> None:
-        """Remove every factor of a user who has lost them, and end every login: an admin's or the operator's act.
-
-        The password stays. Who asked for this has to be known by other means than an e-mail.
-
-        Raises:
-            InvalidToken: there is no such user.
-        """
-        ending = self._logins.ending(EndReason.FACTORS_RESET)
-        event = self._audit.event(AuditAction.FACTORS_RESET, device, actor=actor, subject=user_id)
-        revoked = await self._store.remove_factors(user_id, ending, event=event)
-        if revoked is None:
-            raise InvalidToken
-        await self._logins.note_revoked(revoked)
 
 
 def _relying_party(name: str, public_url: str | None) -> "RelyingParty | None":

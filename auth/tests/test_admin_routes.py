@@ -191,6 +191,7 @@ OPERATIONS = [
     ("PATCH", "/users/{id}", {"role": "admin"}),
     ("DELETE", "/users/{id}", None),
     ("POST", "/users/{id}/revoke", None),
+    ("POST", "/users/{id}/reset-factors", None),
     ("GET", "/audit", None),
     ("GET", "/audit/export", None),
 ]

@@ -253,6 +253,14 @@ async def test_a_second_app_does_not_replace_the_first(client: httpx.AsyncClient
     assert refusal(answer) == (409, "totp_enabled")
 
 
+async def test_an_admin_by_password_alone_resets_nobody(client: httpx.AsyncClient, alice: Victim) -> None:
+    """Who has the password of an admin with a second factor, and a login of before."""
+    admin = await signed_in(alice.auth, "root@example.com", role=Role.ADMIN)
+    await add_totp(alice.auth, admin)
+    answer = await client.post(f"/admin/users/{alice.user.user.id}/reset-factors", headers=admin.headers)
+    assert refusal(answer) == (401, "recent_sign_in_required")
+
+
 # -- step-up ---------------------------------------------------------------------------------------------------------
 
 

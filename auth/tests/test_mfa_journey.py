@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth
+from authkeep import Auth, Role
 from authkeep.store import AuditAction, AuditFilter
-from authkeep.testing import FrozenClock, SignedInUser, SoftwareAuthenticator, authenticator_code, signed_in
+from authkeep.testing import FrozenClock, SoftwareAuthenticator, authenticator_code, signed_in
 
 STEP = timedelta(seconds=30)
 ORIGIN = "http://localhost:8000"
@@ -185,8 +185,11 @@ async def test_a_reset_opens_the_account_to_its_password_and_ends_every_login(
 ) -> None:
     await person.add_totp(clock)
     user_id = (await auth_on.verify(person.token)).user_id
-    admin: SignedInUser = await signed_in(auth_on, "root@example.com")
-    await auth_on.mfa.reset(admin.principal, user_id, None)
+    admin = await signed_in(auth_on, "root@example.com", role=Role.ADMIN)
+    answer = await person.http.post(f"/admin/users/{user_id}/reset-factors", headers=admin.headers)
+    assert answer.status_code == 204
+    (event,) = await auth_on.store.list_events(AuditFilter(action=AuditAction.FACTORS_RESET), 9, None)
+    assert (event.actor_id, event.subject_id) == (admin.user.id, user_id)
     await person.ask("GET", "/me", expect=401)
     person.token = ""
     assert "access_token" in await person.ask("POST", "/login", person.credentials)

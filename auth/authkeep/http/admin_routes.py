@@ -110,3 +110,9 @@ async def delete_user(auth: CurrentAuth, principal: CurrentPrincipal, device: Cl
 async def end_logins(auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice, user_id: str) -> None:
     """Sign the user out everywhere."""
     await auth.administration.end_logins(principal, user_id, device)
+
+
+@router.post("/{user_id}/reset-factors", status_code=204, dependencies=_WRITE)
+async def reset_factors(auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice, user_id: str) -> None:
+    """Remove every second factor of somebody who has lost them; every login ends, the password stays."""
+    await auth.administration.reset_factors(principal, user_id, device)
