@@ -5,6 +5,7 @@ No HTTP in here and no SQL. `by` is the administrator; None is the operator, at 
 
 from collections.abc import Sequence
 
+from authkeep.account_deletion import AccountDeletion
 from authkeep.audit import Audit
 from authkeep.authenticator_app import require_second_factor
 from authkeep.clock import Clock
@@ -20,11 +21,20 @@ from authkeep.store import AuditAction, AuditEvent, EndReason, Store, UserChange
 class Administration:
     """Whatever weakens somebody's account ends their logins, and is recorded with it."""
 
-    def __init__(self, store: Store, clock: Clock, logins: Logins, revocations: Revocations, audit: Audit) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        logins: Logins,
+        revocations: Revocations,
+        deletion: AccountDeletion,
+        audit: Audit,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._logins = logins
         self._revocations = revocations
+        self._deletion = deletion
         self._audit = audit
 
     async def list_users(self, text: str = "", *, limit: int, before: str | None = None) -> Sequence[UserEntry]:
@@ -115,20 +125,18 @@ class Administration:
         await self._revocations.apply(revocations)
 
     async def delete_user(self, by: Principal | None, user_id: str, device: Device | None = None) -> None:
-        """Delete a user and all that hangs on them. The audit trail stays.
+        """Delete a user with everything in the account, the host's part too. The audit trail stays.
 
         Raises:
             UserNotFound: there is none with this id.
             LastAdmin: they are the only administrator who can sign in.
             InvalidToken: `by` has been signed out, disabled or given another role in the meantime.
         """
-        await self.get_user(user_id)
+        user = (await self.get_user(user_id)).user
         await self._confirm(by)
         event = self._audit.event(AuditAction.USER_DELETED, device, actor=by, subject=user_id)
-        revocations = await self._store.delete_user(user_id, self._logins.ending(EndReason.DELETED), event=event)
-        if revocations is None:
+        if not await self._deletion.delete(user, event):
             raise UserNotFound
-        await self._revocations.apply(revocations)
 
     async def _confirm(self, by: Principal | None) -> None:
         # A token tells what was true when this process last heard of a revocation. Here that is not good enough.

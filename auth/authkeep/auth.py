@@ -103,7 +103,9 @@ class Auth:
             setup_code=setup_code,
         )
         self.device_tokens = DeviceTokens(keys.derive, settings.device_lifetime)
-        self.administration = Administration(store, self.clock, self.logins, self.revocations, self.audit)
+        self.administration = Administration(
+            store, self.clock, self.logins, self.revocations, self.deletion, self.audit
+        )
         self.api_keys = ApiKeys(settings, store, self.clock, self.audit, self.revocations)
         self.api_key_verifier = ApiKeyVerifier(settings, store, self.clock, self.revocations)
 

@@ -154,6 +154,20 @@ async def test_a_deleted_user_is_gone_and_the_trail_stays(
     assert (event.actor_id, event.subject_id, event.address) == (admin.user.id, alice.user.id, "198.51.100.7")
 
 
+async def test_what_the_host_keeps_of_a_user_goes_with_them(
+    memory_store: Any, clock: FrozenClock, settings: Any, keys: Any, make: Any, browse: Any
+) -> None:
+    gone: list[str] = []
+
+    async def forget(user_id: str) -> None:
+        gone.append(user_id)
+
+    async with make(memory_store, clock, settings, keys, on_user_deleted=forget).running() as auth, browse(auth) as web:
+        admin, alice = await signed_in(auth, "admin@example.com", role=Role.ADMIN), await signed_in(auth)
+        await web.delete(f"/admin/users/{alice.user.id}", headers=admin.headers)
+    assert gone == [alice.user.id]
+
+
 # -- the last admin ----------------------------------------------------------------------------------------------------
 
 
