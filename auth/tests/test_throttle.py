@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 from valkey.asyncio import Valkey
 
 from authkeep import Counters, Limit, MemoryCounters, RateLimited, Throttle
+from authkeep.sql import SqlCounters, SqlStore
 from authkeep.testing import FrozenClock
 from authkeep.valkey import ValkeyCounters
 
@@ -27,7 +30,17 @@ def memory_counters(clock: FrozenClock) -> MemoryCounters:
     return MemoryCounters(clock)
 
 
-@pytest.fixture(params=["memory", "valkey"])
+@pytest.fixture
+def sqlite_counters(sqlite_store: SqlStore) -> SqlCounters:
+    return SqlCounters(sqlite_store._engine)
+
+
+@pytest.fixture
+def postgres_counters(postgres_store: SqlStore) -> SqlCounters:
+    return SqlCounters(postgres_store._engine)
+
+
+@pytest.fixture(params=["memory", "valkey", "sqlite", "postgres"])
 def counters(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(f"{request.param}_counters")
 
@@ -165,3 +178,33 @@ async def test_what_valkey_counts_expires_by_itself(valkey_url: str) -> None:
         await throttle_of(ValkeyCounters(client), "4/minute").hit("send", "alice")
         (key,) = await client.keys()
         assert 14_000 < await client.pttl(key) <= 15_000
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"], indirect=True)
+async def test_processes_share_what_the_database_counts(store: SqlStore) -> None:
+    url = store._engine.url
+    engines = [create_async_engine(url) for _ in range(2)]
+    throttles = [throttle_of(SqlCounters(engine), "10/hour") for engine in engines]
+    decisions = await asyncio.gather(*(throttle.hit("send", "alice") for throttle in throttles for _ in range(20)))
+    assert sum(decision.allowed for decision in decisions) == 10
+    for engine in engines:
+        await engine.dispose()
+
+
+async def test_the_database_forgets_what_is_over(sqlite_store: SqlStore) -> None:
+    counters = SqlCounters(sqlite_store._engine)
+    await counters.advance("alice", 0.001, 10)
+    await asyncio.sleep(0.002)
+    await counters.advance("bob", 10, 100)
+    async with sqlite_store._engine.connect() as db:
+        keys = (await db.execute(text("SELECT key FROM authkeep_counters"))).scalars().all()
+    assert [len(key) for key in keys] == [64]
+
+
+async def test_without_a_database_each_process_counts_for_itself(clock: FrozenClock) -> None:
+    engine = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none")
+    counters = SqlCounters(engine, fallback=MemoryCounters(clock))
+    decisions = [await throttle_of(counters, "2/hour").hit("send", "alice") for _ in range(3)]
+    assert [decision.allowed for decision in decisions] == [True, True, False]
+    assert (counters.outages, counters.counted_alone) == (1, 3)
+    await engine.dispose()

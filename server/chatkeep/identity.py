@@ -36,7 +36,7 @@ from authkeep.http import (
     throttled,
 )
 from authkeep.sql import VERSIONS as AUTH_MIGRATIONS
-from authkeep.sql import SqlStore
+from authkeep.sql import SqlCounters, SqlStore
 from authkeep.sql import metadata as auth_metadata
 from authkeep.store import AuditAction, AuditFilter
 from chatkeep.db import Database
@@ -120,7 +120,7 @@ def make_auth(
         ValueError: the keys cannot be read or made; the message names the setting.
     """
     keys = signing_keys(settings)
-    shared = shared or _within_the_process(database)
+    shared = shared or _by_the_database(database)
     return Auth(
         AuthSettings(
             issuer=settings.public_url or "chatkeep",
@@ -212,13 +212,13 @@ def signing_keys(settings: Settings, *, create: bool = True) -> SigningKeys:
 
 
 def make_shared(settings: Settings, database: Database) -> Shared:
-    """What CHATKEEP_VALKEY_URL holds for all instances; without it each counts limits for itself.
+    """What holds for all instances: limits and revocations, by CHATKEEP_VALKEY_URL or else by PostgreSQL.
 
     Raises:
         ValueError: the extra that speaks to Valkey is not installed, or the URL has a parameter that it cannot take.
     """
     if settings.valkey_url is None:
-        return _within_the_process(database)
+        return _by_the_database(database)
     try:
         from valkey.asyncio import Valkey  # noqa: PLC0415
 
@@ -234,9 +234,12 @@ def make_shared(settings: Settings, database: Database) -> Shared:
     return Shared(counters, ValkeyFeed(client, channel="chatkeep:revocations"), client.aclose)
 
 
-def _within_the_process(database: Database) -> Shared:
-    # A SQLite file has one server, which need not look whether another has written. PostgreSQL is listened to.
-    return Shared(MemoryCounters(), ProcessFeed() if database.is_sqlite else None, _nothing_to_close)
+def _by_the_database(database: Database) -> Shared:
+    # A SQLite file has one server, which need not look whether another has written. PostgreSQL is listened to, and
+    # counts for all of them.
+    if database.is_sqlite:
+        return Shared(MemoryCounters(), ProcessFeed(), _nothing_to_close)
+    return Shared(SqlCounters(database.engine), None, _nothing_to_close)
 
 
 async def _nothing_to_close() -> None:

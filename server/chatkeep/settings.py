@@ -80,8 +80,8 @@ class Settings(BaseModel):
     qdrant_url: str | None = Field(None, description="Qdrant server for document search. Checked by /readyz.")
     valkey_url: str | None = Field(
         None,
-        description="Valkey or Redis, e.g. redis://127.0.0.1:6379/0: limits then hold across instances. "
-        "Empty: limits are counted in the process.",
+        description="Valkey or Redis, e.g. redis://127.0.0.1:6379/0: takes the counting of limits off PostgreSQL. "
+        "Empty: they are counted in PostgreSQL, or with SQLite in the process.",
     )
     registration: Literal["open", "closed"] = Field(
         "open",

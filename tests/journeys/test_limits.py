@@ -100,8 +100,13 @@ def test_a_trusted_proxy_speaks_for_its_clients(tmp_path: Path) -> None:
         assert sign_in("::ffff:203.0.113.1") == 429
 
 
-def test_limits_hold_across_instances_over_valkey(tmp_path: Path, valkey_url: str, postgres_url: str) -> None:
-    shared = {**ENVIRON, "CHATKEEP_VALKEY_URL": valkey_url, "CHATKEEP_DATABASE_URL": postgres_url}
+@pytest.mark.parametrize("place", ["valkey", "postgresql"])
+def test_limits_hold_across_instances(
+    tmp_path: Path, place: str, postgres_url: str, request: pytest.FixtureRequest
+) -> None:
+    shared = {**ENVIRON, "CHATKEEP_DATABASE_URL": postgres_url}
+    if place == "valkey":
+        shared["CHATKEEP_VALKEY_URL"] = request.getfixturevalue("valkey_url")
     shared["CHATKEEP_SECRET_KEY_FILE"] = str(tmp_path / "keys.json")
     with running_server(tmp_path / "a", shared) as one, running_server(tmp_path / "b", shared) as other:
         alice = Person(one.url, "alice").register()

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -222,4 +223,13 @@ audit = Table(
     Index(None, "actor_id", "id"),
     Index(None, "subject_id", "id"),
     Index(None, "action", "id"),
+)
+
+# `arrival` is the theoretical arrival time of `authkeep.throttle`, in Unix seconds; `key` a digest of who it is about.
+counters = Table(
+    "authkeep_counters",
+    metadata,
+    Column("key", _SHA256_HEX, primary_key=True),
+    Column("arrival", Double, nullable=False),
+    Index(None, "arrival"),
 )

@@ -50,6 +50,7 @@ def upgrade() -> None:
     _create_api_keys()
     _create_deletions()
     _create_audit()
+    _create_counters()
 
 
 def _extend_logins() -> None:
@@ -190,8 +191,30 @@ def _create_audit() -> None:
         op.execute(statement)
 
 
+def _create_counters() -> None:
+    op.create_table(
+        "authkeep_counters",
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("arrival", sa.Double, nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_authkeep_counters"),
+        # Written at every request that is limited, and worth nothing after a crash.
+        prefixes=["UNLOGGED"] if op.get_bind().dialect.name == "postgresql" else [],
+    )
+    op.create_index("ix_authkeep_counters_arrival", "authkeep_counters", ["arrival"])
+
+
 def downgrade() -> None:
-    for table in ("audit", "deletions", "api_keys", "identities", "passkeys", "recovery_codes", "totp", "tickets"):
+    for table in (
+        "counters",
+        "audit",
+        "deletions",
+        "api_keys",
+        "identities",
+        "passkeys",
+        "recovery_codes",
+        "totp",
+        "tickets",
+    ):
         op.drop_table(f"authkeep_{table}")
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION authkeep_audit_is_append_only")
