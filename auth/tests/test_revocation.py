@@ -150,3 +150,34 @@ async def test_entries_leave_when_the_tokens_they_refuse_have_expired(auth: Auth
     assert len(auth.revocations.view) == 0
     with pytest.raises(InvalidToken):
         await auth.verify(user.access_token)
+
+
+class Silent(Unreachable):
+    """A database behind a network that has gone: it does not even refuse."""
+
+    async def is_live(self, sid: str, user_id: str, epoch: int) -> bool:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def list_revocations(self, now: Any) -> Any:
+        if self.down:
+            await asyncio.Event().wait()
+        return await super().list_revocations(now)
+
+
+async def test_a_store_that_hangs_holds_neither_a_request_nor_the_timer(
+    clock: FrozenClock, settings: Any, keys: Any, make: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("authkeep.revocation._ANSWER_SECONDS", 0.01)
+    store = Silent()
+    quick = replace(settings, revocation_reread=timedelta(milliseconds=1))
+    async with make(store, clock, quick, keys).running() as auth:
+        user = await signed_in(auth)
+        store.down = True
+        await until(lambda: auth.revocations.failures >= 2)
+        clock.advance(auth.settings.revocation_lease + timedelta(seconds=1))
+        with pytest.raises(RevocationsUnknown):
+            await auth.verify(user.access_token)
+        store.down = False
+        await until(lambda: auth.revocations.fresh)
+        await auth.verify(user.access_token)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
@@ -13,6 +13,12 @@ from testbed.people import PASSWORD, Person
 pytestmark = pytest.mark.slow
 
 ENDLESS = "count to 100000 [[delay 5ms]]"
+
+
+class Instances(NamedTuple):
+    here: ServerProcess
+    there: ServerProcess
+    admin: Person
 
 
 @pytest.fixture(scope="module", params=["postgres", "valkey"])
@@ -31,8 +37,8 @@ def instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         environ["CHATKEEP_VALKEY_URL"] = request.getfixturevalue("valkey").url
     with ExitStack() as stack:
         servers = [stack.enter_context(running_server(directory / name, environ)) for name in ("one", "two")]
-        Person(servers[0].url, "admin").register()
-        yield servers
+        admin = Person(servers[0].url, "admin").register()
+        yield Instances(servers[0], servers[1], admin)
     postgres.drop_database(database)
 
 
@@ -80,9 +86,9 @@ def end_it_from_the_list_of_devices(ending: Person, other: Person) -> None:
 
 @pytest.mark.parametrize("end", [logout, change_password, end_it_from_the_list_of_devices])
 def test_a_login_that_ends_takes_its_streams_and_answers_with_it_at_the_other_instance(
-    instances: list[ServerProcess], end: Callable[[Person, Person], None]
+    instances: Instances, end: Callable[[Person, Person], None]
 ) -> None:
-    here, there = instances
+    here, there, _ = instances
     alice = Person(here.url, "alice").register()
     other = another_login(alice)
     alice_there, other_there = at(there, alice), at(there, other)
@@ -100,8 +106,8 @@ def test_a_login_that_ends_takes_its_streams_and_answers_with_it_at_the_other_in
     assert answer["content"].startswith("1")
 
 
-def test_a_stream_goes_on_when_another_login_of_the_user_ends(instances: list[ServerProcess]) -> None:
-    here, there = instances
+def test_a_stream_goes_on_when_another_login_of_the_user_ends(instances: Instances) -> None:
+    here, there, _ = instances
     alice = Person(here.url, "alice").register()
     other = another_login(alice)
     alice_there, other_there = at(there, alice), at(there, other)
@@ -119,9 +125,9 @@ def test_a_stream_goes_on_when_another_login_of_the_user_ends(instances: list[Se
 
 
 def test_logout_everywhere_ends_every_stream_and_answer_of_the_user_and_nobody_elses(
-    instances: list[ServerProcess],
+    instances: Instances,
 ) -> None:
-    here, there = instances
+    here, there, _ = instances
     alice, bob = Person(here.url, "alice").register(), Person(there.url, "bob").register()
     other = another_login(alice)
     chat = alice.new_chat()
@@ -141,3 +147,40 @@ def test_logout_everywhere_ends_every_stream_and_answer_of_the_user_and_nobody_e
     assert [person.http.get("/auth/me").status_code for person in (alice, other, alice_there, other_there)] == [401] * 4
     alice.sign_in()
     assert [alice.messages(chat)[1]["status"], alice.messages(chat_there)[1]["status"]] == ["interrupted"] * 2
+
+
+def disable(admin: Person, user_id: str) -> None:
+    assert admin.http.patch(f"/admin/users/{user_id}", json={"disabled": True}).status_code == 200
+
+
+def promote(admin: Person, user_id: str) -> None:
+    assert admin.http.patch(f"/admin/users/{user_id}", json={"role": "admin"}).status_code == 200
+
+
+def revoke(admin: Person, user_id: str) -> None:
+    assert admin.http.post(f"/admin/users/{user_id}/revoke").status_code == 204
+
+
+def delete(admin: Person, user_id: str) -> None:
+    assert admin.http.delete(f"/admin/users/{user_id}").status_code == 204
+
+
+@pytest.mark.parametrize("end", [disable, promote, revoke, delete])
+def test_what_an_administrator_does_to_a_user_ends_their_streams_and_answers_at_the_other_instance(
+    instances: Instances, end: Callable[[Person, str], None]
+) -> None:
+    here, there, admin = instances
+    mallory = Person(there.url, "mallory").register()
+    bystander = Person(there.url, "bystander").register()
+    with (
+        mallory.sending(mallory.new_chat(), ENDLESS) as stream,
+        bystander.sending(bystander.new_chat(), ENDLESS) as others,
+    ):
+        generation_id = next(stream).json()["generation_id"]
+        next(others)
+        end(admin.sign_in(), mallory.user["id"])
+        assert last_of(stream) == ("stream.ended", "login_ended")
+        assert next(others).json()["type"] == "message.delta"
+        logout(bystander, admin)
+    assert mallory.http.get(f"/chat/generations/{generation_id}/events").status_code == 401
+    assert at(here, mallory).http.get("/auth/me").status_code == 401
