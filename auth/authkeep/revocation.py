@@ -50,7 +50,6 @@ class Revocations:
         self._reread_seconds = reread.total_seconds()
         self._lease_seconds = lease.total_seconds()
         self._confirmed_at = float("-inf")
-        self._purged_at = float("-inf")
         self._due = asyncio.Event()
         self._watch = LoginWatch()
         self._subscribers: list[Callable[[Revocation], None]] = [self._watch.on_revoked]
@@ -121,10 +120,10 @@ class Revocations:
         """Load the set, then keep it current. A host that cannot load it does not start."""
         self._due = asyncio.Event()
         await self.reread()
-        await self._purge_now_and_then()
         tasks = {
             asyncio.create_task(self._keep_reading(), name="authkeep revocations"),
             asyncio.create_task(self._keep_listening(), name="authkeep revocation feed"),
+            asyncio.create_task(self._keep_purging(), name="authkeep purge"),
         }
         try:
             yield
@@ -140,7 +139,7 @@ class Revocations:
             for on_revoked in list(self._subscribers):
                 try:
                     on_revoked(revocation)
-                except Exception:  # noqa: BLE001 - a host's code: one that fails must not keep the others from ending their streams
+                except Exception:  # noqa: BLE001 - a host's code: one that fails must not keep the others from hearing
                     _log.exception("A subscriber to revocations failed")
 
     async def _keep_reading(self) -> None:
@@ -153,7 +152,6 @@ class Revocations:
             try:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     await self.reread()
-                    await self._purge_now_and_then()
                 pause = _PAUSE_SECONDS
             except Exception as error:  # noqa: BLE001 - whatever a driver raises: the loop outlives it
                 self._failed("Revocations were not re-read", error)
@@ -170,7 +168,9 @@ class Revocations:
                         self.listening, retry = True, _RETRY_SECONDS[0]
                         self._hear(payload)
             except Exception as error:  # noqa: BLE001 - whatever a driver raises: the loop outlives it
-                self._failed("The feed of revocations broke", error)
+                # Said once: the tries that follow, one a second, have nothing to add.
+                level = logging.WARNING if retry == _RETRY_SECONDS[0] else logging.DEBUG
+                self._failed("The feed of revocations broke", error, level)
             self.listening = False
             # Until it is back, reading stands in for it: after each try, successful or not.
             self._due.set()
@@ -187,11 +187,15 @@ class Revocations:
             self._failed("The feed said what is no revocation", error)
             self._due.set()
 
-    async def _purge_now_and_then(self) -> None:
-        if self._clock.monotonic() - self._purged_at >= _PURGE_SECONDS:
-            await self._store.purge(self._clock.now())
-            self._purged_at = self._clock.monotonic()
+    async def _keep_purging(self) -> None:
+        # By itself, so that a long purge delays no reading.
+        while True:
+            try:
+                await self._store.purge(self._clock.now())
+            except Exception as error:  # noqa: BLE001 - whatever a driver raises: the loop outlives it
+                self._failed("What has expired was not purged", error)
+            await asyncio.sleep(_PURGE_SECONDS)
 
-    def _failed(self, what: str, error: Exception) -> None:
+    def _failed(self, what: str, error: Exception, level: int = logging.WARNING) -> None:
         self.failures += 1
-        _log.warning("%s: %s", what, type(error).__name__)
+        _log.log(level, "%s: %s", what, type(error).__name__)

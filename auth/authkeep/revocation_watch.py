@@ -1,10 +1,13 @@
 """What is open under which login, so that it ends when the login does."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from authkeep.principal import Principal
 from authkeep.store import Revocation
+
+_log = logging.getLogger("authkeep.revocation")
 
 
 class _Watch:
@@ -48,7 +51,10 @@ class LoginWatch:
         for watch in list(watches):
             # First, so that nothing is ended twice.
             self._forget(watch)
-            watch.end()
+            try:
+                watch.end()
+            except Exception:  # noqa: BLE001 - a host's code: one that fails must not keep the others open
+                _log.exception("What was open under a login that has ended could not be told")
 
 
 def _remove(watches: defaultdict[str, set[_Watch]], key: str, watch: _Watch) -> None:

@@ -114,6 +114,20 @@ async def test_a_login_that_follows_a_logout_everywhere_is_not_ended_by_it(auth:
     assert ended == [user.principal.login_id]
 
 
+async def test_one_that_fails_to_end_keeps_no_other_open(auth: Auth) -> None:
+    user = await signed_in(auth)
+    ended: list[str] = []
+
+    def fail() -> None:
+        ended.append("failed")
+        raise RuntimeError("a host's fault")
+
+    for end in (fail, partial(ended.append, "ended"), fail):
+        auth.revocations.watch(user.principal, end)
+    await auth.logins.end(user.principal, user.principal.login_id, EndReason.LOGOUT)
+    assert sorted(ended) == ["ended", "failed", "failed"]
+
+
 async def test_whoever_is_not_signed_in_opens_nothing(auth: Auth) -> None:
     with pytest.raises(NotSignedIn):
         await collect(ending_with_login(request_of(auth, None), Source("a")()))

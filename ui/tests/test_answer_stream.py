@@ -72,7 +72,16 @@ def test_a_refused_token_is_for_the_page_to_renew(client: ApiClient, site: Site)
         list(follow(lambda: client, generation, every))
 
 
-@pytest.mark.parametrize("kind", ["heartbeat", "usage", "retrieval.completed", "of.the.future"])
+def test_a_sign_in_that_ends_in_the_middle_is_not_followed_up_for_ever(client: ApiClient, site: Site) -> None:
+    site.api.frames_per_response = 2
+    answers = follow(lambda: client, ask(client).generation_id, every)
+    next(answers)
+    site.api.access.clear()
+    with pytest.raises(SignInEnded):
+        list(answers)
+
+
+@pytest.mark.parametrize("kind", ["heartbeat", "usage", "retrieval.completed", "stream.ended", "of.the.future"])
 def test_unknown_events_change_nothing(kind: str) -> None:
     assert Answer("text").after(kind, {"text": "x"}) == Answer("text")
 
