@@ -23,6 +23,8 @@ _log = logging.getLogger("authkeep.api_keys")
 
 _CACHED_KEYS = 10_000
 _NOTE_SECONDS = 60.0
+# A store that takes longer has gone: a connection can be dead for minutes before the network says so.
+_ANSWER_SECONDS = 3.0
 
 
 class ApiKeyVerifier:
@@ -68,7 +70,8 @@ class ApiKeyVerifier:
     async def _look_up(self, secret_hash: str) -> VerifiedToken:
         self._verified.pop(secret_hash, None)
         try:
-            found = await self._store.find_api_key(secret_hash)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                found = await self._store.find_api_key(secret_hash)
         except Exception as error:  # whatever a driver raises: not knowing is a refusal, never an acceptance
             self.failures += 1
             _log.warning("The store did not confirm an API key: %s", type(error).__name__)

@@ -10,12 +10,23 @@ from testbed.people import Person
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with the scripted model and without the page. The administrator is registered already."""
+def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, Person]]:
+    """A server with the scripted model and without the page, and its administrator."""
     data_dir: Path = tmp_path_factory.mktemp("server") / "data"
     with running_server(data_dir, {**GENEROUS, "CHATKEEP_PAGE": "false"}) as process:
-        Person(process.url, "admin").register()
-        yield process
+        yield process, Person(process.url, "admin").register()
+
+
+@pytest.fixture(scope="session")
+def server(administered: tuple[ServerProcess, Person]) -> ServerProcess:
+    """That server. The administrator is registered already."""
+    return administered[0]
+
+
+@pytest.fixture
+def admin(administered: tuple[ServerProcess, Person]) -> Person:
+    """The administrator, signed in just now."""
+    return administered[1].sign_in()
 
 
 @pytest.fixture

@@ -133,3 +133,28 @@ def test_an_idempotency_key_of_another_user_is_ones_own(alice: Person, bob: Pers
     assert hers[0]["generation_id"] != his[0]["generation_id"]
     assert "bob" not in str(hers)
     assert "alice" not in str(his)
+
+
+def test_an_id_or_an_owner_of_ones_own_choosing_overwrites_nothing(alice: Person, bob: Person) -> None:
+    hers = alice.new_chat(title="private")
+    for chosen in ({"id": hers}, {"session_id": hers}, {"owner": alice.user["id"]}, {"user_id": alice.user["id"]}):
+        assert bob.http.post("/chat/sessions", json={"title": "mine", **chosen}).status_code == 422
+    assert bob.http.get("/chat/sessions").json()["items"] == []
+    assert [chat["title"] for chat in alice.http.get("/chat/sessions").json()["items"]] == ["private"]
+
+
+def test_a_cursor_of_another_user_pages_through_ones_own(alice: Person, bob: Person) -> None:
+    for person in (bob, alice, bob, alice):
+        person.new_chat(title=person.email)
+    cursor = alice.http.get("/chat/sessions", params={"limit": "1"}).json()["next_cursor"]
+    items = bob.http.get("/chat/sessions", params={"cursor": cursor}).json()["items"]
+    assert {chat["title"] for chat in items} == {bob.email}
+
+
+def test_another_users_chat_gets_no_title_from_what_is_sent_to_it(alice: Person, bob: Person) -> None:
+    hers = alice.new_chat()
+    untitled = alice.http.get(f"/chat/sessions/{hers}").json()["title"]
+    refused = bob.http.post("/chat/send", json={"session_id": hers, "message": "a title of bob's"})
+    assert refused.status_code == 404
+    assert alice.http.get(f"/chat/sessions/{hers}").json()["title"] == untitled
+    assert alice.messages(hers) == []
