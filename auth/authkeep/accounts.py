@@ -5,7 +5,6 @@ No HTTP in here and no SQL: what may happen, in which order, and what it costs.
 
 import hmac
 import logging
-import re
 from dataclasses import dataclass, replace
 
 from uuid_utils.compat import uuid7
@@ -24,6 +23,7 @@ from authkeep.errors import (
     UnacceptablePassword,
     WrongPassword,
 )
+from authkeep.ids import is_user_id
 from authkeep.logins import Logins
 from authkeep.mail import Mail
 from authkeep.password_policy import check_password
@@ -35,7 +35,6 @@ from authkeep.store import Admission, AuditAction, AuditEvent, EndReason, Outcom
 
 _log = logging.getLogger("authkeep.accounts")
 _MIN_SETUP_CODE = 8
-_FOREIGN_ID = re.compile(r"[A-Za-z0-9._:-]{1,36}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,7 @@ class Accounts:
         """
         if password_hash is not None:
             self._passwords.expect(password_hash)
-        if user_id is not None and not _FOREIGN_ID.fullmatch(user_id):
+        if user_id is not None and not is_user_id(user_id):
             raise ValueError(f"user_id is 1 to 36 letters, digits and -._:, but it is {user_id!r}")
         shown, key = parse_email(email)
         now = self._clock.now()

@@ -11,7 +11,7 @@ from authkeep.authenticator_app import require_second_factor
 from authkeep.clock import Clock
 from authkeep.device import Device
 from authkeep.errors import InvalidInput, UserNotFound
-from authkeep.ids import is_id
+from authkeep.ids import is_user_id
 from authkeep.logins import Logins
 from authkeep.principal import Principal, Role
 from authkeep.revocation import Revocations
@@ -43,7 +43,7 @@ class Administration:
         Raises:
             InvalidInput: `before` is not an id, or `text` is not to be searched for.
         """
-        if before is not None and not is_id(before):
+        if before is not None and not is_user_id(before):
             raise InvalidInput("The cursor is not one that this list handed out.")
         if not text.isprintable():
             raise InvalidInput("No address and no name contains this.", field="q")
@@ -54,7 +54,7 @@ class Administration:
         UserNotFound: there is none with this id.
         """
         wanted = UserFilter(user_id=user_id)
-        found = await self._store.list_users(wanted, self._clock.now(), 1, None) if is_id(user_id) else ()
+        found = await self._store.list_users(wanted, self._clock.now(), 1, None) if is_user_id(user_id) else ()
         if not found:
             raise UserNotFound
         return found[0]

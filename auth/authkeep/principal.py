@@ -18,7 +18,8 @@ class Principal:
     """A caller whose credential has been verified for this request.
 
     Attributes:
-        user_id: UUIDv7; opaque to hosts, which store it as the owner of what they keep.
+        user_id: UUIDv7, or what an imported user was known by; opaque to hosts, which store it as the owner of what
+            they keep.
         login_id: the `sid` of the token, one signed-in device; or the id of the API key. Streams are ended by it.
         role: as of the token's minting; a change of role revokes the tokens minted before it.
         scopes: what the credential is limited to; empty means everything the role may do, and an API key's never is.

@@ -8,6 +8,7 @@ import pytest
 
 from authkeep import Auth, Role
 from authkeep.import_users import ForeignUser, import_users
+from authkeep.testing import signed_in
 
 OLD_HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
 
@@ -66,6 +67,26 @@ async def test_being_imported_first_makes_nobody_an_admin(auth_on: Auth) -> None
     newcomer = await auth_on.accounts.register("new@example.com", "seven purple kettles sing")
     roles = [user.role for key in "12" if (user := await auth_on.store.find_user(key))]
     assert [*roles, newcomer.role] == [Role.USER, Role.ADMIN, Role.USER]
+
+
+async def test_an_admin_reaches_imported_users_by_the_ids_they_came_with(
+    auth_on: Auth, client_on: httpx.AsyncClient
+) -> None:
+    admin = await signed_in(auth_on, role=Role.ADMIN)
+    await import_users(auth_on, [foreign(f"user_{n}", f"person{n}@example.com") for n in range(5)])
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"limit": "2", **({"cursor": cursor} if cursor else {})}
+        page = (await client_on.get("/admin/users", params=query, headers=admin.headers)).json()
+        seen += [user["id"] for user in page["items"]]
+        cursor = page["next_cursor"]
+    assert {f"user_{n}" for n in range(5)} < set(seen)
+    answer = await client_on.patch("/admin/users/user_3", json={"disabled": True}, headers=admin.headers)
+    assert (answer.status_code, answer.json()["disabled"]) == (200, True)
+    trail = await client_on.get("/admin/audit", params={"user_id": "user_3"}, headers=admin.headers)
+    assert {event["subject_id"] for event in trail.json()["items"]} == {"user_3"}
+    assert (await client_on.delete("/admin/users/user_3", headers=admin.headers)).status_code == 204
 
 
 async def test_a_stream_of_users_comes_over_as_well(auth: Auth) -> None:

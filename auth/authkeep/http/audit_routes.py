@@ -14,7 +14,7 @@ from authkeep.errors import InvalidInput, InvalidToken
 from authkeep.http.admin_routes import READ
 from authkeep.http.dependencies import ClientDevice, CurrentAuth
 from authkeep.http.problems import MAX_BODY, ProblemRoute
-from authkeep.ids import is_id
+from authkeep.ids import is_id, is_user_id
 from authkeep.principal import Principal
 from authkeep.store import AuditAction, AuditEvent, AuditFilter, Outcome
 
@@ -73,7 +73,7 @@ async def _wanted(
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
 ) -> AuditFilter:
-    if user_id is not None and not is_id(user_id):
+    if user_id is not None and not is_user_id(user_id):
         raise InvalidInput("This is not the id of a user.", field="user_id")
     return AuditFilter(user_id, action, outcome, _utc(since), _utc(until))
 
