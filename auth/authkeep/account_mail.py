@@ -74,6 +74,15 @@ class AccountMail:
     def tell_of_changed_password(self, user: User) -> None:
         self._tray.notify(self._to(user.email, self._texts.password_changed()))
 
+    def tell_of_added_factor(self, user: User) -> None:
+        self._tray.notify(self._to(user.email, self._texts.factor_added()))
+
+    def tell_of_removed_factor(self, user: User) -> None:
+        self._tray.notify(self._to(user.email, self._texts.factor_removed()))
+
+    def tell_of_reset_factors(self, user: User) -> None:
+        self._tray.notify(self._to(user.email, self._texts.factors_reset()))
+
     def tell_of_deletion(self, user: User) -> None:
         self._tray.notify(self._to(user.email, self._texts.account_deleted()))
 

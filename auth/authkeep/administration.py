@@ -6,11 +6,12 @@ No HTTP in here and no SQL. `by` is the administrator; None is the operator, at 
 from collections.abc import Sequence
 
 from authkeep.account_deletion import AccountDeletion
+from authkeep.account_mail import AccountMail
 from authkeep.audit import Audit
-from authkeep.authenticator_app import require_second_factor
 from authkeep.clock import Clock
 from authkeep.device import Device
 from authkeep.errors import InvalidInput, UserNotFound
+from authkeep.factor_changes import require_second_factor
 from authkeep.ids import is_user_id
 from authkeep.logins import Logins
 from authkeep.principal import Principal, Role
@@ -28,6 +29,7 @@ class Administration:
         logins: Logins,
         revocations: Revocations,
         deletion: AccountDeletion,
+        mail: AccountMail,
         audit: Audit,
     ) -> None:
         self._store = store
@@ -35,6 +37,7 @@ class Administration:
         self._logins = logins
         self._revocations = revocations
         self._deletion = deletion
+        self._mail = mail
         self._audit = audit
 
     async def list_users(self, text: str = "", *, limit: int, before: str | None = None) -> Sequence[UserEntry]:
@@ -112,7 +115,7 @@ class Administration:
             RecentSignInRequired: `by` has a second factor, and this login was not confirmed with it.
             InvalidToken: `by` has been signed out, disabled or given another role in the meantime.
         """
-        await self.get_user(user_id)
+        user = (await self.get_user(user_id)).user
         await self._confirm(by)
         if by is not None:
             require_second_factor(by, await self._store.find_factors(by.user_id))
@@ -123,6 +126,7 @@ class Administration:
         if revocations is None:
             raise UserNotFound
         await self._revocations.apply(revocations)
+        self._mail.tell_of_reset_factors(user)
 
     async def delete_user(self, by: Principal | None, user_id: str, device: Device | None = None) -> None:
         """Delete a user with everything in the account, the host's part too. The audit trail stays.

@@ -81,9 +81,19 @@ class Auth:
             self.revocations,
             self.audit,
         )
-        self.mfa = Mfa(settings, store, self.clock, keys, self.throttle, self.passwords, self.audit, self.logins)
         self.out_tray = OutTray(mailer)
         mail = AccountMail(settings, self.out_tray, OneTimeSecrets(store, self.clock), self.throttle)
+        self.mfa = Mfa(
+            settings,
+            store,
+            self.clock,
+            keys,
+            self.throttle,
+            self.passwords,
+            self.audit,
+            logins=self.logins,
+            mail=mail,
+        )
         self.verification = EmailVerification(store, self.clock, mail, self.audit)
         self.password_reset = PasswordReset(
             settings, store, self.clock, self.passwords, self.logins, self.revocations, mail, self.audit
@@ -104,7 +114,7 @@ class Auth:
         )
         self.device_tokens = DeviceTokens(keys.derive, settings.device_lifetime)
         self.administration = Administration(
-            store, self.clock, self.logins, self.revocations, self.deletion, self.audit
+            store, self.clock, self.logins, self.revocations, self.deletion, mail, self.audit
         )
         self.api_keys = ApiKeys(settings, store, self.clock, self.audit, self.revocations)
         self.api_key_verifier = ApiKeyVerifier(settings, store, self.clock, self.revocations)

@@ -1,36 +1,23 @@
 """The journeys of an authenticator app and of the recovery codes: set up, confirm, make new ones, remove.
 
-Nothing here weakens an account silently. The routes ask for a recent sign-in; an account with a second factor asks that
-the sign-in was with that; the trail has it; and a removal ends every other login: who removes a factor has often lost
-it.
+What they need and what follows from them is in `authkeep.factor_changes`.
 """
 
 from authkeep.audit import Audit
 from authkeep.clock import Clock
 from authkeep.device import Device
-from authkeep.errors import InvalidToken, RecentSignInRequired
+from authkeep.errors import InvalidToken
+from authkeep.factor_changes import FactorChanges, require_second_factor
 from authkeep.factors.errors import (
-    FactorNotFound,
     NoSecondFactor,
     TotpEnabled,
     WrongFactor,
 )
 from authkeep.factors.recovery_codes import RecoveryCodes
 from authkeep.factors.totp import TotpOffer, TotpSecrets
-from authkeep.logins import Logins
 from authkeep.principal import Principal
-from authkeep.store import AuditAction, EndReason, FactorsHeld, Store, Totp
+from authkeep.store import AuditAction, Store, Totp
 from authkeep.throttle import Throttle
-
-RECENT_SECONDS = 600
-
-
-def require_second_factor(principal: Principal, held: FactorsHeld) -> None:
-    """Raises:
-    RecentSignInRequired: the account has a second factor, and this login was not confirmed with it.
-    """
-    if held.has_second and "mfa" not in principal.methods:
-        raise RecentSignInRequired("Confirm it with your second factor first", max_age=RECENT_SECONDS)
 
 
 class RecoveryCodeBook:
@@ -78,7 +65,7 @@ class AuthenticatorApp:
         clock: Clock,
         throttle: Throttle,
         audit: Audit,
-        logins: Logins,
+        changes: FactorChanges,
         totp: TotpSecrets,
         code_book: RecoveryCodeBook,
     ) -> None:
@@ -86,7 +73,7 @@ class AuthenticatorApp:
         self._clock = clock
         self._throttle = throttle
         self._audit = audit
-        self._logins = logins
+        self._changes = changes
         self._totp = totp
         self._code_book = code_book
 
@@ -123,6 +110,7 @@ class AuthenticatorApp:
         if app is None or step is None or not await self._store.confirm_totp(app, step, self._clock.now(), event=event):
             raise WrongFactor
         await self._throttle.give_back("second_factor", key)
+        await self._changes.added(principal)
         return await self._code_book.make_first(principal, device)
 
     async def remove(self, principal: Principal, device: Device) -> None:
@@ -133,9 +121,7 @@ class AuthenticatorApp:
             RecentSignInRequired: this login was not confirmed with the second factor.
         """
         require_second_factor(principal, await self._store.find_factors(principal.user_id))
-        ending = self._logins.ending(EndReason.FACTOR_REMOVED)
+        ending = self._changes.ending()
         event = self._audit.event(AuditAction.TOTP_REMOVED, device, actor=principal)
         revoked = await self._store.remove_totp(principal.user_id, ending, principal.login_id, event=event)
-        if revoked is None:
-            raise FactorNotFound
-        await self._logins.note_revoked(revoked)
+        await self._changes.removed(principal, revoked)

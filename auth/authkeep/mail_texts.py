@@ -71,6 +71,29 @@ class MailTexts:
             f"The password of your account at {self.product} has just been changed.\n\n" + self._not_you()
         )
 
+    def factor_added(self) -> Words:
+        """For who has one more way to prove who they are."""
+        return f"Your {self.product} account is better protected", (
+            f"An authenticator app or a passkey has been added to your account at {self.product}.\n\n"
+            "If it was not you, somebody else can sign in: remove it, change your password, and end all other logins.\n"
+        )
+
+    def factor_removed(self) -> Words:
+        """For who has one way less."""
+        return f"Your {self.product} account has lost a second factor", (
+            f"An authenticator app or a passkey has been removed from your account at {self.product}.\n"
+            "You have been signed out on all other devices.\n\n"
+            "If it was not you, change your password at once, and add a second factor again.\n"
+        )
+
+    def factors_reset(self) -> Words:
+        """For whom an administrator has taken all second factors away."""
+        return f"The second factors of your {self.product} account have been reset", (
+            f"An administrator has removed every authenticator app, passkey and recovery code of your account at\n"
+            f"{self.product}. You have been signed out everywhere; your password opens the account.\n\n"
+            "If you have not asked for this, tell your administrator, and change your password at once.\n"
+        )
+
     def account_deleted(self) -> Words:
         """The last one."""
         return f"Your {self.product} account was deleted", (

@@ -3,9 +3,11 @@
 import importlib.util
 from typing import TYPE_CHECKING
 
+from authkeep.account_mail import AccountMail
 from authkeep.audit import Audit
 from authkeep.authenticator_app import AuthenticatorApp, RecoveryCodeBook
 from authkeep.clock import Clock
+from authkeep.factor_changes import FactorChanges
 from authkeep.factor_proofs import FactorProofs
 from authkeep.factors.recovery_codes import RecoveryCodes
 from authkeep.factors.totp import TotpSecrets
@@ -34,7 +36,7 @@ class Mfa:
     app, recovery_codes, passkeys: what users set up for themselves.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one deployment's parts, of which each journey takes a few
         self,
         settings: AuthSettings,
         store: Store,
@@ -43,7 +45,9 @@ class Mfa:
         throttle: Throttle,
         passwords: PasswordHasher,
         audit: Audit,
+        *,
         logins: Logins,
+        mail: AccountMail,
     ) -> None:
         self._store = store
         product = next(iter(settings.product_names), settings.audience)
@@ -55,9 +59,10 @@ class Mfa:
         self.login = MfaLogin(store, logins, MfaTickets(store, secrets), proofs, audit)
         self.passkey_login = PasskeyLogin(store, logins, secrets, proofs, audit)
         self.step_up = StepUp(store, logins, passwords, secrets, proofs, audit)
+        changes = FactorChanges(store, logins, mail)
         self.recovery_codes = RecoveryCodeBook(store, codes, audit)
-        self.app = AuthenticatorApp(store, clock, throttle, audit, logins, totp, self.recovery_codes)
-        self.passkeys = Passkeys(store, clock, audit, logins, secrets, proofs, self.recovery_codes)
+        self.app = AuthenticatorApp(store, clock, throttle, audit, changes, totp, self.recovery_codes)
+        self.passkeys = Passkeys(store, clock, audit, changes, secrets, proofs, self.recovery_codes)
 
     async def held(self, principal: Principal) -> FactorsHeld:
         """What the caller can prove besides a password."""

@@ -1,4 +1,4 @@
-"""The journeys of a passkey: add, list, rename, remove. The rules are those of `authkeep.authenticator_app`."""
+"""The journeys of a passkey: add, list, rename, remove. See also `authkeep.factor_changes`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -7,11 +7,12 @@ from typing import Any
 from uuid_utils.compat import uuid7
 
 from authkeep.audit import Audit
-from authkeep.authenticator_app import RecoveryCodeBook, require_second_factor
+from authkeep.authenticator_app import RecoveryCodeBook
 from authkeep.clock import Clock
 from authkeep.device import Device
 from authkeep.display_name import clean_name
 from authkeep.errors import InvalidToken
+from authkeep.factor_changes import FactorChanges, require_second_factor
 from authkeep.factor_proofs import FactorProofs, challenge_of
 from authkeep.factors.authenticator_names import name_of
 from authkeep.factors.errors import (
@@ -19,10 +20,9 @@ from authkeep.factors.errors import (
     UnacceptablePasskey,
 )
 from authkeep.ids import is_id
-from authkeep.logins import Logins
 from authkeep.one_time_secrets import OneTimeSecrets
 from authkeep.principal import Principal
-from authkeep.store import AuditAction, EndReason, Passkey, Purpose, Store
+from authkeep.store import AuditAction, Passkey, Purpose, Store
 
 MAX_PASSKEYS = 20
 _CHALLENGE_LIFETIME = timedelta(minutes=10)
@@ -36,7 +36,7 @@ class Passkeys:
         store: Store,
         clock: Clock,
         audit: Audit,
-        logins: Logins,
+        changes: FactorChanges,
         secrets: OneTimeSecrets,
         proofs: FactorProofs,
         code_book: RecoveryCodeBook,
@@ -44,7 +44,7 @@ class Passkeys:
         self._store = store
         self._clock = clock
         self._audit = audit
-        self._logins = logins
+        self._changes = changes
         self._secrets = secrets
         self._proofs = proofs
         self._code_book = code_book
@@ -100,6 +100,7 @@ class Passkeys:
         event = self._audit.event(AuditAction.PASSKEY_ADDED, device, actor=principal, name=passkey.name)
         if not await self._store.add_passkey(passkey, MAX_PASSKEYS, event=event):
             raise UnacceptablePasskey
+        await self._changes.added(principal)
         return passkey, await self._code_book.make_first(principal, device)
 
     async def list_all(self, principal: Principal) -> Sequence[Passkey]:
@@ -134,11 +135,9 @@ class Passkeys:
         if found is None:
             raise FactorNotFound
         require_second_factor(principal, held)
-        ending = self._logins.ending(EndReason.FACTOR_REMOVED)
+        ending = self._changes.ending()
         event = self._audit.event(AuditAction.PASSKEY_REMOVED, device, actor=principal, name=found.name)
         revoked = await self._store.remove_passkey(
             passkey_id, principal.user_id, ending, principal.login_id, event=event
         )
-        if revoked is None:
-            raise FactorNotFound
-        await self._logins.note_revoked(revoked)
+        await self._changes.removed(principal, revoked)

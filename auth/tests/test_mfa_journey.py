@@ -6,9 +6,16 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth, Role
+from authkeep import Auth, Device, Role
 from authkeep.store import AuditAction, AuditFilter
-from authkeep.testing import FrozenClock, SoftwareAuthenticator, authenticator_code, signed_in
+from authkeep.testing import (
+    FrozenClock,
+    SoftwareAuthenticator,
+    add_passkey,
+    add_totp,
+    authenticator_code,
+    signed_in,
+)
 
 STEP = timedelta(seconds=30)
 ORIGIN = "http://localhost:8000"
@@ -193,3 +200,15 @@ async def test_a_reset_opens_the_account_to_its_password_and_ends_every_login(
     await person.ask("GET", "/me", expect=401)
     person.token = ""
     assert "access_token" in await person.ask("POST", "/login", person.credentials)
+
+
+async def test_the_owner_hears_of_every_change_of_factors(mailing: Auth, clock: FrozenClock, post: Any) -> None:
+    alice = await signed_in(mailing, "ada@example.com", methods=["pwd", "otp", "mfa"])
+    admin = await signed_in(mailing, "root@example.com", role=Role.ADMIN)
+    await add_totp(mailing, alice)
+    await add_passkey(mailing, alice, SoftwareAuthenticator(ORIGIN))
+    await mailing.mfa.app.remove(alice.principal, Device("::1"))
+    await mailing.administration.reset_factors(admin.principal, alice.user.id)
+    arrived = await post.arrived()
+    assert {to for to, _ in arrived} == {"ada@example.com"}
+    assert [subject.split()[-1] for _, subject in arrived] == ["protected", "protected", "factor", "reset"]

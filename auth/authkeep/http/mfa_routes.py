@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from authkeep.authenticator_app import RECENT_SECONDS
+from authkeep.factor_changes import RECENT_SECONDS
 from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal, throttled
 from authkeep.http.factor_schemas import (
     FactorsOut,
