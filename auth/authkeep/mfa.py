@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 class Mfa:
     """Attributes:
-    offers_passkeys: whether what they need is installed.
     login, passkey_login: what comes after a password, and what comes instead of one.
     step_up: a proof for somebody who is signed in.
     app, recovery_codes, passkeys: what users set up for themselves.
@@ -53,7 +52,6 @@ class Mfa:
         product = next(iter(settings.product_names), settings.audience)
         totp, codes = TotpSecrets(keys.derive, product), RecoveryCodes(keys.derive)
         relying_party = _relying_party(product, settings.public_url)
-        self.offers_passkeys = relying_party is not None
         secrets = OneTimeSecrets(store, clock)
         proofs = FactorProofs(store, clock, throttle, audit, totp, codes, relying_party)
         self.login = MfaLogin(store, logins, MfaTickets(store, secrets), proofs, audit)
