@@ -307,8 +307,15 @@ class Logins:
 
     async def end_all(self, principal: Principal, device: Device | None = None) -> None:
         """End every login of the caller, this one too."""
-        change = UserChange(ending=self.ending(EndReason.LOGOUT_ALL))
-        event = self._audit.event(AuditAction.LOGINS_ENDED, device, actor=principal)
+        await self._end_many(principal, UserChange(ending=self.ending(EndReason.LOGOUT_ALL)), device)
+
+    async def end_others(self, principal: Principal, device: Device | None = None) -> None:
+        """End every login of the caller but this one."""
+        change = UserChange(ending=self.ending(EndReason.ENDED_BY_USER), keep_sid=principal.login_id)
+        await self._end_many(principal, change, device)
+
+    async def _end_many(self, principal: Principal, change: UserChange, device: Device | None) -> None:
+        event = self._audit.event(AuditAction.LOGINS_ENDED, device, actor=principal, but=change.keep_sid or "none")
         changed = await self._store.change_user(principal.user_id, change, event=event)
         if changed is not None:
             await self._revocations.apply(changed[1])

@@ -37,7 +37,7 @@ from authkeep.testing import signed_in as sign_in
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OWN_OPERATIONS = 46
+OWN_OPERATIONS = 47
 HOST_OPERATIONS = 10
 DOCUMENTATION = 4
 ALL_OPERATIONS = OWN_OPERATIONS + HOST_OPERATIONS + DOCUMENTATION

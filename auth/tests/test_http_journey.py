@@ -108,3 +108,19 @@ async def test_the_public_keys_verify_what_was_signed(client_on: httpx.AsyncClie
 async def test_answers_with_tokens_are_not_cached(client_on: httpx.AsyncClient, tokens: Any) -> None:
     refreshed = await client_on.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     assert refreshed.headers["cache-control"] == "no-store"
+
+
+async def test_all_other_devices_are_ended_and_this_one_goes_on(client: httpx.AsyncClient, password: str) -> None:
+    credentials = {"email": "alice@example.com", "password": password}
+    await client.post("/auth/register", json=credentials)
+    one, two = [
+        (await client.post("/auth/login", json=credentials, headers={"User-Agent": agent})).json()
+        for agent in ("curl/8.14", "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0")
+    ]
+    here, there = ({"Authorization": f"Bearer {login['access_token']}"} for login in (one, two))
+    listed = (await client.get("/auth/logins", headers=here)).json()["items"]
+    assert [(login["name"], login["current"]) for login in listed] == [("Firefox on Linux", False), ("curl", True)]
+    assert (await client.post("/auth/logins/end-others", headers=here)).status_code == 204
+    assert (await client.get("/auth/me", headers=there)).status_code == 401
+    assert (await client.post("/auth/refresh", json={"refresh_token": two["refresh_token"]})).status_code == 401
+    assert (await client.get("/auth/me", headers=here)).status_code == 200

@@ -124,6 +124,12 @@ async def list_logins(
     return LoginsPage(items=items, next_cursor=items[-1].sid if len(found) > limit else None)
 
 
+@router.post("/logins/end-others", status_code=204)
+async def end_other_logins(auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice) -> None:
+    """End every login of the caller but this one."""
+    await auth.logins.end_others(principal, device)
+
+
 @router.delete("/logins/{sid}", status_code=204, dependencies=[Depends(owner_of("sid"))])
 async def end_login(auth: CurrentAuth, principal: CurrentPrincipal, device: ClientDevice, sid: str) -> None:
     """End one of the caller's logins."""

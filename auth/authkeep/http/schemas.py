@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from authkeep.device_name import device_name
 from authkeep.logins import SignedIn
 from authkeep.store import Login, User
 
@@ -147,9 +148,10 @@ class TokensOut(BaseModel):
 
 
 class LoginOut(BaseModel):
-    """One signed-in device."""
+    """One signed-in device; `name` is what people call it."""
 
     sid: str
+    name: str
     created_at: datetime
     last_used_at: datetime
     address: str
@@ -160,6 +162,7 @@ class LoginOut(BaseModel):
     def of(cls, login: Login, *, current_sid: str) -> Self:
         return cls(
             sid=login.sid,
+            name=device_name(login.user_agent),
             created_at=login.created_at,
             last_used_at=login.last_used_at,
             address=login.address,

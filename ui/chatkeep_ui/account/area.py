@@ -30,9 +30,10 @@ CONFIRMED_FOR_SECONDS = 420.0
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The page again, with something on it that is shown this once."""
+    """The page again, with something on it that is shown this once; `alone`, without what the page loads."""
 
     values: Mapping[str, object]
+    alone: bool = False
 
 
 class Sparse(dict[str, object]):
@@ -106,7 +107,7 @@ class AccountArea:
 
     async def _answer(self, page: AccountPage, visit: Visit) -> Response:
         refusal: Refusal | None = None
-        shown: Mapping[str, object] = {}
+        shown = Shown({})
         if page.confirm and time.time() - visit.authenticated_at > CONFIRMED_FOR_SECONDS:
             return to_confirmation(visit)
         if visit.request.method == "POST":
@@ -119,7 +120,7 @@ class AccountArea:
             else:
                 if isinstance(done, Response):
                     return done
-                shown = done.values
+                shown = done
         return await self._show(page, visit, refusal, shown)
 
     async def _act(self, page: AccountPage, visit: Visit) -> Shown | Response:
@@ -134,19 +135,18 @@ class AccountArea:
             return RedirectResponse(f"{path}?done={done}", HTTPStatus.SEE_OTHER)
         return done
 
-    async def _show(
-        self, page: AccountPage, visit: Visit, refusal: Refusal | None, shown: Mapping[str, object]
-    ) -> Response:
+    async def _show(self, page: AccountPage, visit: Visit, refusal: Refusal | None, shown: Shown) -> Response:
         try:
             me = await visit.ask("GET", "/auth/me")
-            values = await page.load(visit)
+            values = {} if shown.alone else await page.load(visit)
         except SignInEnded as error:
             return await self._not_accepted(error, visit)
         except ApiError as error:
             return self._forms.show("trouble.html", Refusal.of(error, ()), chat="")
-        notice = NOTICES.get(visit.request.query_params.get("done", ""), "") if refusal is None and not shown else ""
+        done = "" if refusal or shown.values else visit.request.query_params.get("done", "")
+        notice = NOTICES.get(done, "")
         frame = {"me": me, "here": here(visit.request), "notice": notice}
-        frame |= {"typed": Sparse(visit.typed), "once": Sparse(shown)}
+        frame |= {"typed": Sparse(visit.typed), "once": Sparse(shown.values)}
         return self._forms.show(page.template, refusal, **frame, **values)
 
     async def _not_accepted(self, error: SignInEnded, visit: Visit) -> Response:

@@ -83,7 +83,8 @@ async def _add_passkey(visit: Visit) -> str | Shown:
     }
     made = await visit.ask("POST", "/auth/passkeys", answer)
     codes = made.get("recovery_codes")
-    return Shown({"recovery_codes": codes}) if codes else "passkey-added"
+    # Alone: the login has proved a password, and from now on the account wants more than that for another passkey.
+    return Shown({"recovery_codes": codes}, alone=True) if codes else "passkey-added"
 
 
 def qr_code(text: str) -> Markup:
