@@ -1,7 +1,7 @@
 """What people call a device: "Firefox on Linux" rather than what the browser says of itself.
 
-User agents lie for the sake of old web sites: nearly all begin with Mozilla, and Edge says Chrome and Safari too. So the
-first match counts, the most specific first. A name helps its user recognise a device, and decides nothing.
+User agents lie for the sake of old web sites: nearly all begin with Mozilla, and Edge claims to be Chrome and Safari as
+well. So the first match counts, the most specific first. A name helps its user recognise a device, and decides nothing.
 """
 
 import re

@@ -45,7 +45,7 @@ from authkeep.http.policies import HasRole, SignedIn, deciding
 from authkeep.testing import FrozenClock
 from authkeep.testing import signed_in as sign_in
 
-AUTH_ROUTES = 42
+AUTH_ROUTES = 43
 DOCUMENTATION_ROUTES = 4
 
 
