@@ -213,6 +213,14 @@ def test_an_undeclared_route_behind_a_host_name_is_refused(app: FastAPI) -> None
         refuse_undeclared(app)
 
 
+def test_what_answers_where_no_route_does_is_refused(app: FastAPI) -> None:
+    app.router.default = opaque
+    with pytest.raises(UndeclaredRoute, match=r"^no policy declared for: \* /\{path\}$"):
+        refuse_undeclared(app)
+    app.router.default = Guarded(opaque, signed_in)
+    assert refuse_undeclared(app)[-1].policies == (signed_in,)
+
+
 def test_static_files_are_refused_until_they_are_guarded(app: FastAPI, tmp_path: Path) -> None:
     app.mount("/open", StaticFiles(directory=tmp_path))
     app.mount("/closed", Guarded(StaticFiles(directory=tmp_path), signed_in))

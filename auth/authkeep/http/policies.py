@@ -1,7 +1,7 @@
 """Who may call a route: an object that is the dependency which enforces it.
 
 A policy is declared by depending on it, so what a route says and what it does cannot differ. `x-authz` in OpenAPI,
-`refuse_undeclared` and the matrix of `authkeep.testing` read the same objects.
+`refuse_undeclared` and `authkeep.matrix` read the same objects.
 
 Several policies on one route all have to hold. A policy that names no scope is for people: it takes no API key, nor
 any other credential that is limited to scopes. So a route that forgets about API keys is closed to them.
@@ -121,8 +121,8 @@ class RecentSignIn(SignedIn):
 class OwnerOf(SignedIn):
     """Whoever owns the object that the request names may call; to all others it is not there.
 
-    The host looks its objects up by owner, in the same query that reads them, and this says so. The matrix of
-    `authkeep.testing` proves it: another user's object is the same 404 as one that never was.
+    The host looks its objects up by owner, in the same query that reads them, and this says so. `authkeep.matrix`
+    proves it: another user's object is the same 404 as one that never was.
     """
 
     parameter: str

@@ -113,7 +113,9 @@ class _Walk:
             self._documentation |= {place.prefix + path for path in pages if path}
         for context in iter_route_contexts(app.routes):
             yield from self._visit(context, place)
-        yield from self._front_ends(getattr(app, "router", app), place)
+        router = getattr(app, "router", app)
+        yield from self._front_ends(router, place)
+        yield from self._fallback(router, place)
 
     def _visit(self, context: RouteContext, place: _Place) -> Iterator[RoutePolicy]:
         inner = _mounted_app(context.original_route)
@@ -142,6 +144,13 @@ class _Walk:
             for route in getattr(group, "routes", [group]):
                 path = getattr(item, "frontend_prefix", "") + (getattr(route, "path", None) or "/")
                 yield self._route(place, path, frozenset({"GET"}), declared)
+
+    def _fallback(self, router: object, place: _Place) -> Iterator[RoutePolicy]:
+        """What answers where no route does, if that is more than a 404."""
+        default = getattr(router, "default", None)
+        if default is not None and default != getattr(router, "not_found", None):
+            declared = default.policies if isinstance(default, Guarded) else ()
+            yield replace(self._route(place, "/{path}", frozenset(), declared), kind="mount")
 
     def _route(self, place: _Place, path: str, methods: frozenset[str], declared: tuple[object, ...]) -> RoutePolicy:
         shown = place.prefix + path or "/"
