@@ -19,6 +19,7 @@ from authkeep.keys import SigningKeys
 from authkeep.logins import Logins
 from authkeep.mail import Mailer, OutTray
 from authkeep.mfa import Mfa
+from authkeep.oidc.external_sign_in import ExternalSignIn
 from authkeep.one_time_secrets import OneTimeSecrets
 from authkeep.password_reset import PasswordReset
 from authkeep.passwords import PasswordHasher
@@ -71,53 +72,23 @@ class Auth:
         self.revocations = _revocations(settings, store, self.clock, feed)
         self.access_tokens = _access_tokens(settings, keys)
         self.verified_tokens = VerifiedTokens(self.access_tokens, keys)
-        self.logins = Logins(
-            settings,
-            store,
-            self.clock,
-            self.passwords,
-            self.access_tokens,
-            RefreshTokens(keys.derive),
-            self.revocations,
-            self.audit,
-        )
+        clock, passwords, revocations, audit = self.clock, self.passwords, self.revocations, self.audit
+        refresh_tokens = RefreshTokens(keys.derive)
+        self.logins = Logins(settings, store, clock, passwords, self.access_tokens, refresh_tokens, revocations, audit)
         self.out_tray = OutTray(mailer)
-        mail = AccountMail(settings, self.out_tray, OneTimeSecrets(store, self.clock), self.throttle)
-        self.mfa = Mfa(
-            settings,
-            store,
-            self.clock,
-            keys,
-            self.throttle,
-            self.passwords,
-            self.audit,
-            logins=self.logins,
-            mail=mail,
-        )
-        self.verification = EmailVerification(store, self.clock, mail, self.audit)
-        self.password_reset = PasswordReset(
-            settings, store, self.clock, self.passwords, self.logins, self.revocations, mail, self.audit
-        )
-        self.deletion = AccountDeletion(
-            store, self.clock, self.logins, self.revocations, mail, self.audit, on_user_deleted
-        )
+        mail = AccountMail(settings, self.out_tray, OneTimeSecrets(store, clock), self.throttle)
+        self.mfa = Mfa(settings, store, clock, keys, self.throttle, passwords, audit, logins=self.logins, mail=mail)
+        self.verification = EmailVerification(store, clock, mail, audit)
+        self.password_reset = PasswordReset(settings, store, clock, passwords, self.logins, revocations, mail, audit)
+        self.deletion = AccountDeletion(store, clock, self.logins, revocations, mail, audit, on_user_deleted)
         self.accounts = Accounts(
-            settings,
-            store,
-            self.clock,
-            self.passwords,
-            self.logins,
-            self.revocations,
-            mail,
-            self.audit,
-            setup_code=setup_code,
+            settings, store, clock, passwords, self.logins, revocations, mail, audit, setup_code=setup_code
         )
         self.device_tokens = DeviceTokens(keys.derive, settings.device_lifetime)
-        self.administration = Administration(
-            store, self.clock, self.logins, self.revocations, self.deletion, mail, self.audit
-        )
-        self.api_keys = ApiKeys(settings, store, self.clock, self.audit, self.revocations)
-        self.api_key_verifier = ApiKeyVerifier(settings, store, self.clock, self.revocations)
+        self.administration = Administration(store, clock, self.logins, revocations, self.deletion, mail, audit)
+        self.api_keys = ApiKeys(settings, store, clock, audit, revocations)
+        self.api_key_verifier = ApiKeyVerifier(settings, store, clock, revocations)
+        self.external = ExternalSignIn(settings, store, clock, keys, self.logins, audit)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Auth"]:
@@ -137,6 +108,7 @@ class Auth:
             self.api_key_verifier.running(),
             self.out_tray.running(),
             self.deletion.running(),
+            self.external.running(),
         ):
             yield self
 

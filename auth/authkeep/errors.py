@@ -10,6 +10,9 @@ AuthError
 │   ├── PasskeyRefused              401   passkey_refused: unknown, not verified, disabled user; never says which
 │   ├── RecentSignInRequired        401   recent_sign_in_required: signed in, and too long ago for this
 │   ├── InvalidCredentials          401   invalid_credentials: unknown user, wrong password or disabled user
+│   ├── ExternalSignInFailed        401   external_sign_in_failed: what came back from the provider proves nothing
+│   │   ├── ExternalSignInExpired   401   external_sign_in_expired: started too long ago, used, or another browser's
+│   │   └── ExternalSignInDenied    401   external_sign_in_denied: the provider, or the person there, said no
 │   └── InvalidRefreshToken         401   invalid_refresh_token
 │       └── RefreshTokenReused      401   the same code and words: a thief must not learn that we noticed
 ├── PermissionDenied                403   the caller is known and may not
@@ -18,14 +21,21 @@ AuthError
 │   ├── CrossSiteRequest            403   cross_site_request
 │   ├── EmailNotVerified            403   email_not_verified: told to nobody without the right password
 │   ├── RegistrationClosed          403   registration_closed
+│   ├── FirstAccountMissing         403   first_account_missing: an external sign-in is never the first
+│   ├── AccountDisabled             403   account_disabled: said to those alone who have just proved that it is theirs
+│   ├── ExternalEmailRefused        403   external_email_refused: none, not verified, or not of a domain that is let in
 │   └── InvalidSetupCode            403   invalid_setup_code
 ├── LoginNotFound                   404   login_not_found: also when it is somebody else's
 ├── ApiKeyNotFound                  404   api_key_not_found: also when it is somebody else's
 ├── FactorNotFound                  404   factor_not_found: also when it is somebody else's
 ├── PasskeysNotOffered              404   passkeys_not_offered: this server does not offer them
 ├── UserNotFound                    404   user_not_found: what an admin asked for is not there
+├── ProviderNotFound                404   provider_not_found
+├── IdentityNotFound                404   identity_not_found: also when it is somebody else's
 ├── EmailTaken                      409   email_taken
 ├── TooManyApiKeys                  409   too_many_api_keys
+├── IdentityTaken                   409   identity_taken: it signs in to another account
+├── LastWayIn                       409   last_way_in: nothing else is left to sign in with
 ├── LastAdmin                       409   last_admin: nobody would be left to administer
 ├── TotpEnabled                     409   totp_enabled: remove the one before
 ├── NoSecondFactor                  409   no_second_factor: recovery codes stand in for another factor
@@ -40,11 +50,13 @@ AuthError
 │   ├── SecondFactorRequired        422   second_factor_required: a password alone does not confirm who this is
 │   └── WrongPassword               422   wrong_password: the current one, asked for again before a change
 ├── RateLimited                     429   rate_limited, with Retry-After
-└── Unavailable                     503   refuse rather than guess, with Retry-After
-    ├── HashingBusy                 503   hashing_busy: the password queue is full
-    ├── MailBusy                    503   mail_busy: the tray of outgoing mail is full
-    ├── MailNotConfigured           503   mail_not_configured: this deployment sends no mail
-    └── RevocationsUnknown          503   revocations_unknown: no fresh view and the store does not answer
+├── Unavailable                     503   refuse rather than guess, with Retry-After
+│   ├── HashingBusy                 503   hashing_busy: the password queue is full
+│   ├── MailBusy                    503   mail_busy: the tray of outgoing mail is full
+│   ├── MailNotConfigured           503   mail_not_configured: this deployment sends no mail
+│   └── RevocationsUnknown          503   revocations_unknown: no fresh view and the store does not answer
+└── ProviderUnavailable             502   provider_unavailable: it does not answer, or not as a provider does
+    └── ProviderTimeout             504   provider_timeout
 
 Those of second factors are in `authkeep.factors.errors`.
 

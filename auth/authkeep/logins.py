@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from typing_extensions import override
 from uuid_utils.compat import uuid7
@@ -123,11 +123,14 @@ class Logins:
             raise InvalidCredentials
         return await self.admit(await self._renew_hash(user, password), device, ["pwd"])
 
-    async def admit(self, user: User, device: Device, methods: Sequence[str]) -> SignedIn | MfaRequired:
+    async def admit(
+        self, user: User, device: Device, methods: Sequence[str], *, authenticated_at: datetime | None = None
+    ) -> SignedIn | MfaRequired:
         """Go on with a user who has proved one factor: open a login, or ask for the second if they have one.
 
         Args:
             methods: how, as `amr` values (RFC 8176).
+            authenticated_at: when, if that was not just now.
 
         Raises:
             InvalidCredentials: the user was disabled, or changed the password, since `user` was read.
@@ -135,7 +138,7 @@ class Logins:
         held = await self._store.find_factors(user.id)
         if held.has_second:
             return await self._mfa_tickets.issue(user, methods, held)
-        return await self.open(user, device, methods)
+        return await self.open(user, device, methods, authenticated_at=authenticated_at)
 
     async def _record_refusal(self, user: User | None, device: Device, reason: str) -> None:
         # Of an address that nobody has here, not even a digest: people type their password there.
@@ -162,11 +165,19 @@ class Logins:
         changed = await self._store.change_user(user.id, change)
         return changed[0] if changed else user
 
-    async def open(self, user: User, device: Device, methods: Sequence[str] = ("pwd",)) -> SignedIn:
+    async def open(
+        self,
+        user: User,
+        device: Device,
+        methods: Sequence[str] = ("pwd",),
+        *,
+        authenticated_at: datetime | None = None,
+    ) -> SignedIn:
         """Open a login for a user who has been authenticated, with all that their account asks for.
 
         Args:
             methods: how, as `amr` values (RFC 8176).
+            authenticated_at: when, if that was not just now.
 
         Raises:
             InvalidCredentials: the user was disabled, or changed the password, since `user` was read.
@@ -190,7 +201,7 @@ class Logins:
             end_reason=None,
             address=device.address,
             user_agent=device.shown_user_agent,
-            authenticated_at=now,
+            authenticated_at=authenticated_at or now,
             methods=tuple(methods),
         )
         event = self._audit.event(AuditAction.LOGIN, device, actor=user.id, login_id=sid, methods=" ".join(methods))

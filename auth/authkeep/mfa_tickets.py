@@ -16,7 +16,7 @@ from authkeep.factors.errors import (
 from authkeep.one_time_secrets import OneTimeSecrets
 from authkeep.store import FactorsHeld, Purpose, Store, Ticket, User
 
-_LIFETIME = timedelta(minutes=5)
+LIFETIME = timedelta(minutes=5)
 _ATTEMPTS = 5
 
 
@@ -52,7 +52,7 @@ class MfaTickets:
     async def issue(self, user: User, methods: Iterable[str], held: FactorsHeld) -> MfaRequired:
         """For a user who has proved one factor and holds more."""
         data = {"account": _fingerprint(user), "methods": " ".join(sorted(methods))}
-        token = await self._secrets.issue(Purpose.MFA, _LIFETIME, user_id=user.id, data=data)
+        token = await self._secrets.issue(Purpose.MFA, LIFETIME, user_id=user.id, data=data)
         offered = {
             "totp": held.has_totp,
             "recovery_code": held.recovery_codes_left > 0,

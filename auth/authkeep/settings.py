@@ -1,4 +1,4 @@
-"""What an operator may decide. Nothing here is secret, and no secret has a default."""
+"""What an operator may decide. No secret has a default; the one that is in here, a provider's, stays out of `repr`."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from authkeep.client_address import TrustedProxies
 from authkeep.mail_texts import MailTexts
+from authkeep.oidc.providers import Provider, are_distinct
+from authkeep.oidc.return_paths import find_local_path
 from authkeep.throttle import Limit
 
 # RFC 6749, section 3.3, without what a list in a header or a URL would break on.
@@ -37,14 +39,16 @@ class AuthSettings:
         secure_cookies: cookies are Secure and `__Host-` even if the request seems to come by plain HTTP.
         trusted_origins: other origins, such as https://app.example, that may use the cookie transport.
         trusted_proxies: whose X-Forwarded-For counts.
+        providers: whom people can sign in with besides; needs the extra `oidc`.
+        sign_in_page: the path where the host asks people to sign in; a sign-in with a provider that fails ends there,
+            with `?error=` and a code.
         hashing_threads, hashing_queue: how many passwords are hashed at once, and how many may wait.
         scopes: what an API key can be limited to, each with a line for whoever makes one; without any there are none.
         api_key_prefix: how keys begin, by which people and scanners know whose they are: `acme_`.
         max_api_keys: how many a user may have.
         device_lifetime: how long a browser on which somebody signed in is known again.
-        limit_login, limit_register: per client address. limit_refresh: per login; of those whose token is none of
-            ours, per client address. limit_password, limit_profile,
-            limit_api_keys (keys made): per user.
+        limit_login, limit_register, limit_oidc: per client address. limit_refresh: per login; of those whose token is
+            none of ours, per client address. limit_password, limit_profile, limit_api_keys (keys made): per user.
         limit_failed_authentication: access tokens and API keys that were never ours, per client address.
         limit_login_account: failures at one account by strangers, wherever they come from. limit_login_device:
             attempts on one device that is known.
@@ -76,6 +80,8 @@ class AuthSettings:
     secure_cookies: bool = False
     trusted_origins: frozenset[str] = frozenset()
     trusted_proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    providers: tuple[Provider, ...] = ()
+    sign_in_page: str = "/sign-in"
     hashing_threads: int = 1
     hashing_queue: int = 64
     scopes: Mapping[str, str] = field(default_factory=dict)
@@ -90,6 +96,7 @@ class AuthSettings:
     limit_login_device: Limit = field(default=Limit.parse("20/15 minutes"))
     limit_register: Limit = field(default=Limit.parse("10/minute"))
     limit_refresh: Limit = field(default=Limit.parse("120/minute"))
+    limit_oidc: Limit = field(default=Limit.parse("60/minute"))
     limit_password: Limit = field(default=Limit.parse("10/minute"))
     limit_profile: Limit = field(default=Limit.parse("30/minute"))
     limit_api_keys: Limit = field(default=Limit.parse("30/hour"))
@@ -109,6 +116,8 @@ class AuthSettings:
             ("refresh_grace_uses", 0 <= self.refresh_grace_uses <= 100, "is 0 to 100"),
             ("revocation_reread", timedelta(0) < self.revocation_reread < self.revocation_lease, "is under the lease"),
             ("device_lifetime", timedelta(days=1) <= self.device_lifetime <= timedelta(days=400), "is 1 to 400 days"),
+            ("providers", are_distinct(self.providers), "each have an id and an issuer of their own"),
+            ("sign_in_page", find_local_path(self.sign_in_page) is not None, "is a path such as /sign-in"),
             ("hashing_threads", self.hashing_threads in (1, 2), "is 1 or 2: more would starve everything else"),
             ("hashing_queue", 1 <= self.hashing_queue <= 1000, "is 1 to 1000"),
             ("api_key_prefix", bool(_API_KEY_PREFIX.fullmatch(self.api_key_prefix)), "is like acme_"),
@@ -136,6 +145,7 @@ class AuthSettings:
             "login_device": self.limit_login_device,
             "register": self.limit_register,
             "refresh": self.limit_refresh,
+            "oidc": self.limit_oidc,
             "password": self.limit_password,
             "profile": self.limit_profile,
             "api_keys": self.limit_api_keys,

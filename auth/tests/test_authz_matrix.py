@@ -34,10 +34,11 @@ from authkeep.http import (
 from authkeep.matrix import Matrix, MatrixFailed, Sample
 from authkeep.testing import SoftwareAuthenticator, add_passkey
 from authkeep.testing import signed_in as sign_in
+from authkeep.testing.provider import add_identity
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OWN_OPERATIONS = 47
+OWN_OPERATIONS = 53
 HOST_OPERATIONS = 10
 DOCUMENTATION = 4
 ALL_OPERATIONS = OWN_OPERATIONS + HOST_OPERATIONS + DOCUMENTATION
@@ -74,6 +75,8 @@ class Notes:
             "key_id": key.key.id,
             "passkey_id": passkey.id,
             "user_id": victim.user.id,
+            "provider": "nobody",
+            "identity_id": await add_identity(self.auth, victim),
         }
         return Sample(victim, parameters, dict.fromkeys(parameters, str(uuid7())), self.bodies)
 

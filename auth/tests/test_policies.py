@@ -37,7 +37,7 @@ from authkeep.http import (
 )
 from authkeep.testing import signed_in as sign_in
 
-AUTH_ROUTES = 43
+AUTH_ROUTES = 49
 DOCUMENTATION_ROUTES = 4
 
 

@@ -11,13 +11,14 @@ from fastapi import FastAPI
 from authkeep.http import Policy
 from authkeep.matrix import AsgiClient, Matrix, Sample
 from authkeep.testing import SoftwareAuthenticator, add_passkey, signed_in
+from authkeep.testing.provider import add_identity
 from chatkeep.app import create_app, prepare
 from chatkeep.identity import Auth
 from chatkeep.settings import Settings
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OPERATIONS = 61
+OPERATIONS = 67
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 BODIES = {
     "POST /chat/send": lambda ids: {"session_id": ids["session_id"], "message": "x"},
@@ -54,6 +55,7 @@ class Chatkeep:
         key = await make("/auth/api-keys", {"name": "backup", "scopes": ["chat"]})
         await add_passkey(self.auth, victim, SoftwareAuthenticator("http://localhost:8000"))
         (passkey,) = await self.auth.mfa.passkeys.list_all(victim.principal)
+        identity_id = await add_identity(self.auth, victim)
         parameters = {
             "session_id": session_id,
             "generation_id": accepted["generation_id"],
@@ -61,6 +63,8 @@ class Chatkeep:
             "key_id": key["id"],
             "passkey_id": passkey.id,
             "user_id": victim.user.id,
+            "provider": "nobody",
+            "identity_id": identity_id,
         }
         return Sample(victim, parameters, dict.fromkeys(parameters, UNKNOWN), BODIES)
 

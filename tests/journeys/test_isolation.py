@@ -37,6 +37,9 @@ def ids_of(victim: Person) -> dict[str, str]:
         "key_id": key,
         "passkey_id": new_passkey(victim),
         "user_id": victim.user["id"],
+        # No provider is set up here, so there is none to name and no identity to make: authkeep's own tests have them.
+        "provider": "nobody",
+        "identity_id": UNKNOWN,
     }
 
 
@@ -69,7 +72,7 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
         assert stranger[0] == (403 if path.startswith("/admin/") else 404), (method, path, stranger)
         assert stranger == ask(bob, method, path, nothing), (method, path)
     # The walk is worth what it walked: a route that hides from the list would pass unseen.
-    assert len(with_ids) == 16
+    assert len(with_ids) == 20
     assert alice.http.get(f"/chat/sessions/{ids['session_id']}").json()["title"] == "private"
     assert alice.messages(ids["session_id"])[1]["status"] == "running"
     alice.http.post(f"/chat/generations/{ids['generation_id']}/stop")
@@ -78,7 +81,8 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
 def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> None:
     spec = alice.http.get("/openapi.json").json()
     stranger = Person(str(alice.http.base_url), "nobody")
-    nothing = dict.fromkeys(("session_id", "generation_id", "sid", "key_id", "passkey_id", "user_id"), UNKNOWN)
+    ids = ("session_id", "generation_id", "sid", "key_id", "passkey_id", "user_id", "provider", "identity_id")
+    nothing = dict.fromkeys(ids, UNKNOWN)
     public = set()
     for method, path in operations(spec):
         status, _, headers = ask(stranger, method, path, nothing)
@@ -98,6 +102,9 @@ def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> 
         ("POST", "/auth/verify-email/resend"),
         ("POST", "/auth/forgot-password"),
         ("POST", "/auth/reset-password"),
+        ("GET", "/auth/oidc"),
+        ("GET", "/auth/oidc/{provider}/login"),
+        ("GET", "/auth/oidc/{provider}/callback"),
         ("GET", "/.well-known/jwks.json"),
         ("GET", "/livez"),
         ("GET", "/readyz"),

@@ -14,9 +14,14 @@ from starlette.responses import Response
 
 from authkeep.errors import CrossSiteRequest
 from authkeep.http.identity import identity_of
+from authkeep.mfa_tickets import LIFETIME as MFA_LIFETIME
+from authkeep.mfa_tickets import MfaRequired
+from authkeep.oidc.external_sign_in import LIFETIME as JOURNEY_LIFETIME
 
 _REFRESH = "authkeep_refresh"
 _DEVICE = "authkeep_device"
+_JOURNEY = "authkeep_oidc"
+_SECOND_STEP = "authkeep_mfa"
 # RFC 6265, section 4.1.1, without the quotes: what we set ourselves needs none.
 _COOKIE_OCTETS = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
 
@@ -48,6 +53,21 @@ def read_device_cookie(request: Request) -> str | None:
     return _read(request, _DEVICE)
 
 
+def set_journey_cookie(request: Request, response: Response, browser: str) -> None:
+    """Know this browser again when it comes back from a provider. Lax, since it comes back by a link from there."""
+    _set(request, response, _JOURNEY, browser, JOURNEY_LIFETIME)
+
+
+def read_journey_cookie(request: Request) -> str | None:
+    """What `set_journey_cookie` gave this browser, if it did."""
+    return _read(request, _JOURNEY)
+
+
+def set_second_step_cookie(request: Request, response: Response, required: MfaRequired) -> None:
+    """Let the sign-in page ask for the second factor: `<mfa_token>.<factor>.<factor>`, for as long as it is good."""
+    _set(request, response, _SECOND_STEP, ".".join((required.mfa_token, *required.factors)), MFA_LIFETIME)
+
+
 def _read(request: Request, cookie: str) -> str | None:
     # By the letter: a lenient parser that strips odd spaces from names and unquotes values would let a neighbouring
     # subdomain plant what looks like the `__Host-` cookie to us and like another one to the browser.
@@ -72,6 +92,11 @@ def _set(request: Request, response: Response, cookie: str, value: str, lifetime
 def _cookie_name(request: Request, cookie: str) -> str:
     # `__Host-` keeps a sibling domain from planting its own, but browsers take it only with Secure.
     return f"__Host-{cookie}" if _is_secure(request) else cookie
+
+
+def scheme_of(request: Request) -> str:
+    """Which scheme the browser's end of the connection has, as cookies are set for it."""
+    return "https" if _is_secure(request) else "http"
 
 
 def _is_secure(request: Request) -> bool:

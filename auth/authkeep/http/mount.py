@@ -17,6 +17,7 @@ from authkeep.http import (
     email_verification_routes,
     login_routes,
     mfa_routes,
+    oidc_routes,
     password_reset_routes,
     registration_routes,
     second_step_routes,
@@ -59,6 +60,7 @@ def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth", admin_prefix: str 
         login_routes,
         second_step_routes,
         mfa_routes,
+        oidc_routes,
     ):
         own.include_router(journey.router, prefix=prefix)
     if auth.settings.scopes:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from authkeep.device_name import device_name
 from authkeep.logins import SignedIn
-from authkeep.store import Login, User
+from authkeep.store import Identity, Login, User
 
 
 def _whole_characters(text: str) -> str:
@@ -193,3 +193,55 @@ class RegistrationOut(BaseModel):
     password_min_length: int
     email_verification: bool
     password_reset: bool
+
+
+class ProviderOut(BaseModel):
+    """One that people can sign in with."""
+
+    id: str
+    name: str
+
+
+class ProvidersOut(BaseModel):
+    items: list[ProviderOut]
+
+
+class LinkRequest(BaseModel):
+    """Where to go when the identity is linked."""
+
+    return_to: Text = "/"
+
+
+class LinkStart(BaseModel):
+    """Where the browser goes now."""
+
+    authorization_url: str = Field(repr=False)
+
+
+class IdentityOut(BaseModel):
+    """One identity that signs in to an account."""
+
+    id: str
+    provider: str
+    issuer: str
+    email: str | None
+    created_at: datetime
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, identity: Identity) -> Self:
+        return cls(
+            id=identity.id,
+            provider=identity.provider,
+            issuer=identity.issuer,
+            email=identity.email or None,
+            created_at=identity.created_at,
+            last_used_at=identity.last_used_at,
+        )
+
+
+class IdentitiesPage(BaseModel):
+    """A page of identities, newest first."""
+
+    items: list[IdentityOut]
+    next_cursor: str | None

@@ -14,6 +14,7 @@ from authkeep.store import (
     AuditAction,
     AuditEvent,
     EndReason,
+    Identity,
     Login,
     Outcome,
     Passkey,
@@ -168,6 +169,25 @@ def api_key_row(key: ApiKey) -> dict[str, Any]:
         "created_at": key.created_at,
         "expires_at": key.expires_at,
         "last_used_at": key.last_used_at,
+    }
+
+
+def identity_from(row: RowMapping) -> Identity:
+    """The record of a row."""
+    return Identity(**row)
+
+
+def identity_row(identity: Identity) -> dict[str, Any]:
+    """The row of a record."""
+    return {
+        "id": identity.id,
+        "user_id": identity.user_id,
+        "provider": identity.provider,
+        "issuer": identity.issuer,
+        "subject": identity.subject,
+        "email": identity.email,
+        "created_at": identity.created_at,
+        "last_used_at": identity.last_used_at,
     }
 
 

@@ -11,6 +11,7 @@ from authkeep.sql.audit import SqlAuditTrail
 from authkeep.sql.deletions import SqlDeletions
 from authkeep.sql.directory import SqlDirectory
 from authkeep.sql.factors import SqlFactors
+from authkeep.sql.identities import SqlIdentities
 from authkeep.sql.logins import SqlLogins
 from authkeep.sql.revocations import SqlRevocations
 from authkeep.sql.tickets import SqlTickets
@@ -25,6 +26,7 @@ class SqlStore(
     SqlRevocations,
     SqlTickets,
     SqlFactors,
+    SqlIdentities,
     SqlApiKeys,
     SqlAuditTrail,
 ):

@@ -15,6 +15,7 @@ from authkeep.store.audit import AuditAction, AuditEvent, AuditFilter, AuditTrai
 from authkeep.store.deletions import Deletion, Deletions
 from authkeep.store.directory import Directory, UserEntry, UserFilter
 from authkeep.store.factors import Factors, FactorsHeld, Passkey, Totp
+from authkeep.store.identities import Identities, Identity
 from authkeep.store.logins import Ancestor, Login, Logins, Rotation
 from authkeep.store.revocations import Ending, EndReason, Revocation, RevocationFeed, Revocations
 from authkeep.store.tickets import Purpose, Ticket, Tickets
@@ -37,6 +38,8 @@ __all__ = [
     "Factors",
     "FactorsHeld",
     "FirstAdmin",
+    "Identities",
+    "Identity",
     "Login",
     "Logins",
     "Outcome",
@@ -59,6 +62,17 @@ __all__ = [
 
 
 class Store(
-    Users, Directory, Deletions, Logins, Revocations, Tickets, Factors, ApiKeys, AuditTrail, FirstAdmin, Protocol
+    Users,
+    Directory,
+    Deletions,
+    Logins,
+    Revocations,
+    Tickets,
+    Factors,
+    Identities,
+    ApiKeys,
+    AuditTrail,
+    FirstAdmin,
+    Protocol,
 ):
     """What `Auth` needs of a database."""

@@ -6,7 +6,7 @@ No method of its parts awaits anything half-way, which makes each one atomic.
 from datetime import datetime
 
 from authkeep.revocation_feed import ProcessFeed
-from authkeep.store import ApiKey, AuditEvent, Deletion, Login, Passkey, Revocation, Ticket, Totp, User
+from authkeep.store import ApiKey, AuditEvent, Deletion, Identity, Login, Passkey, Revocation, Ticket, Totp, User
 
 
 class Tables:
@@ -21,6 +21,7 @@ class Tables:
         self.totp: dict[str, Totp] = {}
         self.recovery_codes: dict[str, dict[str, datetime | None]] = {}
         self.passkeys: dict[str, Passkey] = {}
+        self.identities: dict[str, Identity] = {}
         self.events: list[AuditEvent] = []
         self.process_feed = ProcessFeed()
         self.deletions: dict[str, Deletion] = {}
@@ -36,5 +37,6 @@ class Tables:
         self.api_keys = {key: api_key for key, api_key in self.api_keys.items() if api_key.user_id != user_id}
         self.tickets = {key: ticket for key, ticket in self.tickets.items() if ticket.user_id != user_id}
         self.passkeys = {key: passkey for key, passkey in self.passkeys.items() if passkey.user_id != user_id}
+        self.identities = {key: one for key, one in self.identities.items() if one.user_id != user_id}
         self.totp.pop(user_id, None)
         self.recovery_codes.pop(user_id, None)
