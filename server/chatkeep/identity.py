@@ -18,7 +18,6 @@ from authkeep import (
     Limit,
     MemoryCounters,
     Principal,
-    ProcessFeed,
     RevocationFeed,
     Role,
     SigningKeys,
@@ -235,11 +234,10 @@ def make_shared(settings: Settings, database: Database) -> Shared:
 
 
 def _by_the_database(database: Database) -> Shared:
-    # A SQLite file has one server, which need not look whether another has written. PostgreSQL is listened to, and
-    # counts for all of them.
-    if database.is_sqlite:
-        return Shared(MemoryCounters(), ProcessFeed(), _nothing_to_close)
-    return Shared(SqlCounters(database.engine), None, _nothing_to_close)
+    # A SQLite file has one server, which counts for itself. What the command line revokes beside it has to reach it all
+    # the same, and the store has its way for that.
+    counters = MemoryCounters() if database.is_sqlite else SqlCounters(database.engine)
+    return Shared(counters, None, _nothing_to_close)
 
 
 async def _nothing_to_close() -> None:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from authkeep import ProcessFeed
-from authkeep.sql import PostgresFeed
+from authkeep.sql import PostgresFeed, SqliteFeed
 from authkeep.valkey import ValkeyCounters, ValkeyFeed
 from chatkeep.db import Database
 from chatkeep.identity import make_auth, make_shared, reachable_by_others
@@ -49,7 +48,7 @@ async def test_limits_are_shared_over_valkey(valkey_url: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("settings", "feed"),
     [
-        (Settings(), ProcessFeed),
+        (Settings(), SqliteFeed),
         (Settings(database_url="postgresql://chatkeep@db/chatkeep"), PostgresFeed),
         (Settings(database_url="postgresql://chatkeep@db/chatkeep", valkey_url="redis://valkey:6379/0"), ValkeyFeed),
         (Settings(valkey_url="redis://valkey:6379/0"), ValkeyFeed),

@@ -1,7 +1,10 @@
 """A login that ends, ends everywhere: at the next request, on open streams and in running answers, at all instances."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -184,3 +187,18 @@ def test_what_an_administrator_does_to_a_user_ends_their_streams_and_answers_at_
         logout(bystander, admin)
     assert mallory.http.get(f"/chat/generations/{generation_id}/events").status_code == 401
     assert at(here, mallory).http.get("/auth/me").status_code == 401
+
+
+@pytest.mark.parametrize("command", ["revoke", "disable"])
+def test_what_the_operator_does_beside_the_server_ends_streams_and_answers(tmp_path: Path, command: str) -> None:
+    """On SQLite, where nobody tells the server: it has to see for itself that the file has changed."""
+    data_dir = tmp_path / "data"
+    with running_server(data_dir, {**GENEROUS, "CHATKEEP_PAGE": "false"}) as server:
+        Person(server.url, "admin").register()
+        mallory = Person(server.url, "mallory").register()
+        with mallory.sending(mallory.new_chat(), ENDLESS) as stream:
+            next(stream)
+            chatkeep = [sys.executable, "-m", "chatkeep", "users", command, mallory.email, "--data-dir", str(data_dir)]
+            subprocess.run(chatkeep, check=True)
+            assert last_of(stream) == ("stream.ended", "login_ended")
+        assert mallory.http.get("/auth/me").status_code == 401
