@@ -1,15 +1,18 @@
 """What a flood of logins does to everybody else: the latency of a light endpoint, quiet and flooded, in one run."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
+from urllib.parse import urlsplit
 
 import httpx
 
+from bench.load import encode_request
 from bench.processes import Server, module
 
 _CREDENTIALS = {"email": "bench@example.org", "password": "turnips sleep under violet lamps"}
@@ -37,42 +40,63 @@ def p99(latencies: list[float]) -> float:
     return quantiles(latencies, n=100)[98]
 
 
-async def _watch(http: httpx.AsyncClient, headers: dict[str, str], latencies: list[float], until: float) -> None:
-    """One person who clicks on: a request, a pause, a request."""
-    while time.perf_counter() < until:
-        started = time.perf_counter()
-        (await http.get("/whoami", headers=headers)).raise_for_status()
-        latencies.append(time.perf_counter() - started)
-        await asyncio.sleep(_PAUSE_SECONDS)
+class _Person:
+    """One kept-alive connection, spoken to by hand: a client that works as hard as the server would measure itself."""
 
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
 
-async def _flood(http: httpx.AsyncClient, measured: Round, until: float) -> None:
-    while time.perf_counter() < until:
-        answer = await http.post("/auth/login", json=_CREDENTIALS)
-        if answer.status_code == 200:
-            measured.logins += 1
-        else:
-            # The queue is full; a real client would wait as long as it is told.
-            await asyncio.sleep(0.05)
+    async def ask(self, request: bytes) -> int:
+        """Send, read the answer whole; its status."""
+        self._writer.write(request)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        await self._reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+        return int(head[9:12])
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+
+    async def read_on(self, request: bytes, latencies: list[float], until: float) -> None:
+        """A request, a pause, a request."""
+        while time.perf_counter() < until:
+            started = time.perf_counter()
+            assert await self.ask(request) == 200
+            latencies.append(time.perf_counter() - started)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def sign_in_on(self, request: bytes, measured: Round, until: float) -> None:
+        """Sign in, and at once again."""
+        while time.perf_counter() < until:
+            if await self.ask(request) == 200:
+                measured.logins += 1
+            else:
+                # The queue is full; a real client would wait as long as it is told.
+                await asyncio.sleep(0.05)
 
 
 async def _round(server: Server, headers: dict[str, str], seconds: float) -> Round:
     measured = Round()
     before = _peak_memory(server, reset=True)
-    limits = httpx.Limits(max_connections=None)
-    async with (
-        httpx.AsyncClient(base_url=server.url, trust_env=False, limits=limits, timeout=120) as http,
-        httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=120) as watcher,
-    ):
-        await _watch(watcher, headers, measured.quiet, time.perf_counter() + seconds)
-        started = time.perf_counter()
-        until = started + seconds
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(FLOODERS):
-                tasks.create_task(_flood(http, measured, until))
-            tasks.create_task(_watch(watcher, headers, measured.flooded, until))
-        measured.seconds = time.perf_counter() - started
+    parts = urlsplit(server.url)
+    person, *flooders = [
+        _Person(*await asyncio.open_connection(parts.hostname, parts.port)) for _ in range(1 + FLOODERS)
+    ]
+    look = encode_request("GET", "/whoami", {"Host": parts.netloc, **headers}, b"")
+    body = json.dumps(_CREDENTIALS).encode()
+    login = encode_request("POST", "/auth/login", {"Host": parts.netloc, "Content-Type": "application/json"}, body)
+    await person.read_on(look, measured.quiet, time.perf_counter() + seconds)
+    started = time.perf_counter()
+    until = started + seconds
+    async with asyncio.TaskGroup() as tasks:
+        for flooder in flooders:
+            tasks.create_task(flooder.sign_in_on(login, measured, until))
+        tasks.create_task(person.read_on(look, measured.flooded, until))
+    measured.seconds = time.perf_counter() - started
     measured.memory = _peak_memory(server) - before
+    for each in (person, *flooders):
+        each.hang_up()
     return measured
 
 

@@ -33,7 +33,7 @@ async def requests(server: Server, path: str, headers: dict[str, str], connectio
     Each connection sends the same number, so the count is rounded down; what is reported is what was sent.
     """
     parts = urlsplit(server.url)
-    message = _message("GET", path, {"Host": parts.netloc, **headers}, b"")
+    message = encode_request("GET", path, {"Host": parts.netloc, **headers}, b"")
 
     async def one(share: int) -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -61,7 +61,7 @@ async def streams(server: Server, path: str, bodies: list[bytes], headers: dict[
     async def one(body: bytes) -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1 << 20)
         fields = {"Host": parts.netloc, "Content-Type": "application/json", "Connection": "close", **headers}
-        writer.write(_message("POST", path, fields, body))
+        writer.write(encode_request("POST", path, fields, body))
         tail = b""
         while data := await reader.read(1 << 18):
             tail = (tail + data)[-400:]
@@ -75,7 +75,8 @@ async def streams(server: Server, path: str, bodies: list[bytes], headers: dict[
     return Measured(tokens * len(bodies), time.perf_counter() - started, server.cpu_seconds() - cpu)
 
 
-def _message(method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+def encode_request(method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    """The bytes of an HTTP/1.1 request."""
     if body:
         headers = {**headers, "Content-Length": str(len(body))}
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
