@@ -45,13 +45,13 @@ class SmtpMailer:
             raise ValueError("a user name and password are sent over TLS alone")
 
     @classmethod
-    def from_url(cls, url: str, sender: str) -> Self:
+    def from_url(cls, url: str, sender: Address) -> Self:
         """From `smtp://user:password@host:587` (STARTTLS), `smtps://` (TLS from the start), or `smtp://host?tls=none`.
 
         Without `tls`, a server on this machine is spoken to in the clear.
 
         Raises:
-            ValueError: one of them cannot be read, or a password would travel in the clear.
+            ValueError: it cannot be read, or a password would travel in the clear.
         """
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -65,7 +65,7 @@ class SmtpMailer:
         return cls(
             host=host,
             port=parts.port or _PORTS[security],
-            sender=parse_sender(sender),
+            sender=sender,
             security=security,
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,

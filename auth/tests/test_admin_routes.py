@@ -49,7 +49,7 @@ async def test_users_are_listed_newest_first_in_pages(ask: Any, alice: SignedInU
             "name": None,
             "role": "user",
             "disabled": False,
-            "email_verified": False,
+            "email_verified": True,
             "mfa_enabled": False,
             "has_password": False,
             "logins": 1,

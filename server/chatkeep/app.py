@@ -20,6 +20,7 @@ from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.routes_generations import router as generations_router
 from chatkeep.chat.routes_sessions import router as sessions_router
 from chatkeep.chat.runner import GenerationRunner
+from chatkeep.chat.sessions import delete_sessions_of
 from chatkeep.data_dir import DataDirUnusable, make_private
 from chatkeep.db import Database, DatabaseUnusable
 from chatkeep.llm.model import ChatModel
@@ -115,7 +116,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
         ServerUnusable: the settings name something that cannot be used.
     """
     forwarding_key = secrets.token_urlsafe(32)
-    parts = _make_parts(settings, forwarding_key)
+    parts = _make_parts(settings, api_url, forwarding_key)
     page = _make_page(settings, api_url, forwarding_key)
 
     @asynccontextmanager
@@ -165,11 +166,15 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(RequestId)
 
 
-def _make_parts(settings: Settings, forwarding_key: str) -> Parts:
+def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
+    async def forget(owner: identity.OwnerId) -> None:
+        async with database.writing(owner) as db:
+            await delete_sessions_of(db, owner)
+
     try:
         database = Database(settings.effective_database_url)
         shared = identity.make_shared(settings, database)
-        auth = identity.make_auth(settings, database, shared, forwarding_key)
+        auth = identity.make_auth(settings, database, shared, forwarding_key, own_url=api_url, on_owner_deleted=forget)
     except (DatabaseUnusable, ValueError) as error:
         raise ServerUnusable(str(error)) from None
     chat_model = _make_chat_model(settings)

@@ -15,7 +15,9 @@ from authkeep import (
     AuthError,
     AuthSettings,
     Counters,
+    DevelopmentMailbox,
     Limit,
+    Mailer,
     MemoryCounters,
     Principal,
     RevocationFeed,
@@ -34,6 +36,7 @@ from authkeep.http import (
     require_scope,
     throttled,
 )
+from authkeep.smtp import SmtpMailer, parse_sender
 from authkeep.sql import VERSIONS as AUTH_MIGRATIONS
 from authkeep.sql import SqlCounters, SqlStore
 from authkeep.sql import metadata as auth_metadata
@@ -110,13 +113,27 @@ class Shared:
     aclose: Callable[[], Awaitable[None]]
 
 
+async def _nothing_to_delete(_: OwnerId) -> None:
+    pass
+
+
 def make_auth(
-    settings: Settings, database: Database, shared: Shared | None = None, forwarding_key: str | None = None
+    settings: Settings,
+    database: Database,
+    shared: Shared | None = None,
+    forwarding_key: str | None = None,
+    *,
+    own_url: str = "http://localhost",
+    on_owner_deleted: Callable[[OwnerId], Awaitable[None]] = _nothing_to_delete,
 ) -> Auth:
     """authkeep, as these settings want it. Creates the signing keys at the first start.
 
+    Args:
+        own_url: where links in mails lead when there is no CHATKEEP_PUBLIC_URL.
+        on_owner_deleted: removes everything of an owner; called again until it has succeeded, and once more.
+
     Raises:
-        ValueError: the keys cannot be read or made; the message names the setting.
+        ValueError: the keys cannot be read or made, or mail cannot be sent this way; the message names the setting.
     """
     keys = signing_keys(settings)
     shared = shared or _by_the_database(database)
@@ -128,6 +145,8 @@ def make_auth(
             key_rotation=timedelta(days=settings.key_rotation_days) if settings.key_rotation_days else None,
             scopes=_SCOPES,
             public_url=settings.public_url,
+            link_base=settings.public_url or own_url,
+            verify_email=settings.verify_email,
             registration_open=settings.registration == "open",
             secure_cookies=(settings.public_url or "").startswith("https://"),
             trusted_origins=_origins(settings),
@@ -140,7 +159,26 @@ def make_auth(
         feed=shared.feed,
         throttle=Throttle(shared.counters, {"send": Limit.parse(settings.limit_send)}),
         setup_code=_setup_code(keys) if reachable_by_others(settings) else None,
+        mailer=_mailer(settings),
+        on_user_deleted=lambda user_id: on_owner_deleted(OwnerId(user_id)),
     )
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    if settings.smtp_url is None or settings.mail_from is None:
+        if not reachable_by_others(settings):
+            return DevelopmentMailbox()
+        if settings.verify_email:
+            raise ValueError("CHATKEEP_VERIFY_EMAIL: needs CHATKEEP_SMTP_URL and CHATKEEP_MAIL_FROM, or nobody gets in")
+        return None
+    try:
+        sender = parse_sender(settings.mail_from)
+    except ValueError as error:
+        raise ValueError(f"CHATKEEP_MAIL_FROM: {error}") from None
+    try:
+        return SmtpMailer.from_url(settings.smtp_url, sender)
+    except ValueError as error:
+        raise ValueError(f"CHATKEEP_SMTP_URL: {error}") from None
 
 
 async def create_admin(auth: Auth, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from chatkeep.settings_urls import (
     check_database_url,
     check_http_url,
     check_origin,
+    check_smtp_url,
     check_valkey_url,
     driver_url,
     sqlite_file,
@@ -87,6 +88,17 @@ class Settings(BaseModel):
         "open",
         description="open: anyone who reaches the page may register. closed: nobody, after the first administrator.",
     )
+    verify_email: bool = Field(
+        False,
+        description="Nobody signs in before they have opened the link in a mail to their address; needs "
+        "CHATKEEP_SMTP_URL where others can connect.",
+    )
+    smtp_url: str | None = Field(
+        None,
+        description="Mail server, e.g. smtp://user:password@mail.example.org:587 (STARTTLS) or smtps://. Empty: on a "
+        "server that only this machine reaches, mails are printed in its log; elsewhere none are sent.",
+    )
+    mail_from: str | None = Field(None, description="Sender of mails, e.g. chatkeep <chat@example.org>.")
     admin_email: str | None = Field(
         None,
         description="E-mail of an administrator to create at start, with CHATKEEP_ADMIN_PASSWORD_FILE.",
@@ -134,6 +146,11 @@ class Settings(BaseModel):
     def _valkey_url(cls, value: str | None) -> str | None:
         return value and check_valkey_url(value)
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_url(cls, value: str | None) -> str | None:
+        return value and check_smtp_url(value)
+
     @field_validator("database_url")
     @classmethod
     def _database_url(cls, value: str | None) -> str | None:
@@ -151,6 +168,12 @@ class Settings(BaseModel):
     def _admin_needs_both(self) -> Self:
         if (self.admin_email is None) != (self.admin_password_file is None):
             raise ValueError("CHATKEEP_ADMIN_EMAIL and CHATKEEP_ADMIN_PASSWORD_FILE go together: set both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _mail_needs_both(self) -> Self:
+        if (self.smtp_url is None) != (self.mail_from is None):
+            raise ValueError("CHATKEEP_SMTP_URL and CHATKEEP_MAIL_FROM go together: set both or neither")
         return self
 
     @property

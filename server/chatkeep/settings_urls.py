@@ -18,7 +18,7 @@ _VALKEY_SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 _TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # The driver fails on any other with a stack trace, and only once it connects.
 _POSTGRESQL_PARAMETERS = ("host", "port", "user", "password", "ssl", "sslmode")
-_HARMLESS_PARAMETERS = ("host", "port", "user", "ssl", "sslmode", "token_delay_ms", "db")
+_HARMLESS_PARAMETERS = ("host", "port", "user", "ssl", "sslmode", "tls", "token_delay_ms", "db")
 _MASK = "********"
 
 
@@ -56,6 +56,18 @@ def check_valkey_url(url: str) -> str:
     """
     if _split(url).scheme not in _VALKEY_SCHEMES or "://" not in url:
         raise ValueError("must start with redis://, rediss://, valkey://, valkeys:// or unix://")
+    return url
+
+
+def check_smtp_url(url: str) -> str:
+    """A mail server's address, with or without a user name and password.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = _split(url)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise ValueError("must start with smtp:// or smtps://, and name a host")
     return url
 
 

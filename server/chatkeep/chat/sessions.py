@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from chatkeep.chat.generations import lock_generations
 from chatkeep.chat.records import ChatSession
-from chatkeep.chat.tables import chat_sessions, messages
+from chatkeep.chat.tables import chat_sessions, generations, messages
 from chatkeep.db import Db
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
@@ -109,6 +109,12 @@ async def delete_session(db: Db, owner: OwnerId, session_id: str) -> None:
     await lock_session(db, owner, session_id)
     await lock_generations(db, session_id)
     await db.execute(delete(chat_sessions).where(_mine(owner, session_id)))
+
+
+async def delete_sessions_of(db: Db, owner: OwnerId) -> None:
+    """Delete everything of an owner who is no more. What is being written for them finds no row, and stops."""
+    await db.execute(select(generations.c.id).where(generations.c.owner == owner).with_for_update())
+    await db.execute(delete(chat_sessions).where(chat_sessions.c.owner == owner))
 
 
 def title_from(text: str) -> str:
