@@ -98,6 +98,8 @@ FOREIGN = [
     {"Origin": "http://chat.example.evil.example"},
     {"Origin": "http://chat.example:8080"},
     {"Origin": "http://user@chat.example"},
+    {"Origin": "http://["},
+    {"Origin": "chat.example"},
     {"Sec-Fetch-Site": ""},
 ]
 
