@@ -3,6 +3,8 @@
 What they need and what follows from them is in `authkeep.factor_changes`.
 """
 
+from datetime import timedelta
+
 from authkeep.audit import Audit
 from authkeep.clock import Clock
 from authkeep.device import Device
@@ -18,6 +20,8 @@ from authkeep.factors.totp import TotpOffer, TotpSecrets
 from authkeep.principal import Principal
 from authkeep.store import AuditAction, Store, Totp
 from authkeep.throttle import Throttle
+
+_OFFER_LIFETIME = timedelta(minutes=10)
 
 
 class RecoveryCodeBook:
@@ -99,15 +103,21 @@ class AuthenticatorApp:
         """From now on a sign-in asks for it. Gives the recovery codes, if these are the first.
 
         Raises:
-            WrongFactor: the code is not of the secret that was offered last.
+            WrongFactor: the code is not of the secret that was offered last, or that was too long ago.
+            RecentSignInRequired: since the offer the account has got a second factor, and this login does not know it.
             RateLimited: too many were tried.
         """
+        held = await self._store.find_factors(principal.user_id)
+        require_second_factor(principal, held)
         key = f"user:{principal.user_id}"
         await self._throttle.require("second_factor", key)
-        app = (await self._store.find_factors(principal.user_id)).totp
-        step = self._totp.matching_step(app.secret, app.user_id, code, self._clock.seconds()) if app else None
+        app, now = held.totp, self._clock.now()
+        # An offer that stays good would let whoever had this login for a moment confirm it on any later day.
+        if app is None or now - app.created_at > _OFFER_LIFETIME:
+            raise WrongFactor
+        step = self._totp.matching_step(app.secret, app.user_id, code, self._clock.seconds())
         event = self._audit.event(AuditAction.TOTP_ENABLED, device, actor=principal)
-        if app is None or step is None or not await self._store.confirm_totp(app, step, self._clock.now(), event=event):
+        if step is None or not await self._store.confirm_totp(app, step, now, event=event):
             raise WrongFactor
         await self._throttle.give_back("second_factor", key)
         await self._changes.added(principal)

@@ -75,6 +75,7 @@ class Passkeys:
 
         Raises:
             UnacceptablePasskey: not a good answer to the ticket of this login, known already, or one too many.
+            RecentSignInRequired: since the ticket the account has got a second factor, and this login does not know it.
             InvalidName: too long, or not text.
             PasskeysNotOffered: they are not installed.
         """
@@ -82,6 +83,8 @@ class Passkeys:
         taken = await self._secrets.take(Purpose.PASSKEY_REGISTRATION, ticket)
         if taken is None or (taken.user_id, taken.data["sid"]) != (principal.user_id, principal.login_id):
             raise UnacceptablePasskey
+        # Asked again: the account may have got its first factor since the ticket was issued.
+        require_second_factor(principal, await self._store.find_factors(principal.user_id))
         made = self._proofs.relying_party.verify_registration(credential, challenge_of(ticket))
         if made is None:
             raise UnacceptablePasskey

@@ -7,13 +7,33 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth, AuthSettings, Limit, Role, SigningKeys, Throttle
+from authkeep import (
+    Auth,
+    AuthSettings,
+    Device,
+    Limit,
+    RecentSignInRequired,
+    Role,
+    SigningKeys,
+    Throttle,
+    WrongFactor,
+)
 from authkeep.store import AuditAction, AuditFilter, Outcome
-from authkeep.testing import FrozenClock, MemoryStore, SignedInUser, add_totp, authenticator_code, signed_in
+from authkeep.testing import (
+    FrozenClock,
+    MemoryStore,
+    SignedInUser,
+    SoftwareAuthenticator,
+    add_passkey,
+    add_totp,
+    authenticator_code,
+    signed_in,
+)
 from authkeep.throttle import MemoryCounters
 
 STEP = timedelta(seconds=30)
 MFA = ("pwd", "otp", "mfa")
+HERE = Device("198.51.100.7", "Firefox")
 ALICE = {"email": "alice@example.com", "password": "seven purple kettles sing"}
 MALLORY = {"email": "mallory@example.com", "password": "nine silver ladders hum"}
 
@@ -251,6 +271,25 @@ async def test_a_removal_ends_the_thief_elsewhere(client_on: httpx.AsyncClient, 
 async def test_a_second_app_does_not_replace_the_first(client: httpx.AsyncClient, alice: Victim) -> None:
     answer = await client.post("/auth/mfa/totp", headers=alice.user.headers)
     assert refusal(answer) == (409, "totp_enabled")
+
+
+async def test_an_app_planted_before_the_first_passkey(auth_on: Auth, clock: FrozenClock) -> None:
+    """Somebody with a stolen login is offered a secret, and confirms it when the account has a factor to get past."""
+    thief, owner = await signed_in(auth_on), await signed_in(auth_on)
+    offer = await auth_on.mfa.app.offer(thief.principal)
+    await add_passkey(auth_on, owner, SoftwareAuthenticator("http://localhost"))
+    with pytest.raises(RecentSignInRequired):
+        await auth_on.mfa.app.confirm(thief.principal, authenticator_code(offer.secret, clock.seconds()), HERE)
+    assert not (await auth_on.mfa.held(owner.principal)).has_totp
+
+
+async def test_an_offer_of_another_day(auth_on: Auth, clock: FrozenClock) -> None:
+    """It was made after a recent sign-in; whoever has the login later has none."""
+    thief = await signed_in(auth_on)
+    offer = await auth_on.mfa.app.offer(thief.principal)
+    clock.advance(timedelta(minutes=10, seconds=1))
+    with pytest.raises(WrongFactor):
+        await auth_on.mfa.app.confirm(thief.principal, authenticator_code(offer.secret, clock.seconds()), HERE)
 
 
 async def test_an_admin_by_password_alone_resets_nobody(client: httpx.AsyncClient, alice: Victim) -> None:

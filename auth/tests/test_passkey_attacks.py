@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth, AuthSettings, Device, PasskeyRefused
+from authkeep import Auth, AuthSettings, Device, PasskeyRefused, RecentSignInRequired
 from authkeep.factors.webauthn import RelyingParty
 from authkeep.store import AuditAction, AuditFilter, Passkey, User
 from authkeep.testing import FrozenClock, SignedInUser, SoftwareAuthenticator, add_passkey, signed_in
@@ -245,6 +245,15 @@ async def test_a_passkey_planted_in_the_account_of_another(
         credential = SoftwareAuthenticator(ORIGIN).create(asked["options"])
         body = {"ticket": asked["ticket"], "credential": credential}
         assert refusal(await client.post("/auth/passkeys", json=body, headers=planter.headers)) == UNACCEPTABLE
+
+
+async def test_a_passkey_planted_beside_the_first(auth: Auth, alice: SignedInUser) -> None:
+    """A ticket from when there was no second factor is none for adding one past it."""
+    thief = await signed_in(auth)
+    ticket, options = await auth.mfa.passkeys.options(thief.principal)
+    await add_passkey(auth, alice, SoftwareAuthenticator(ORIGIN))
+    with pytest.raises(RecentSignInRequired):
+        await auth.mfa.passkeys.add(thief.principal, ticket, "", SoftwareAuthenticator(ORIGIN).create(options), HERE)
 
 
 async def test_the_credential_of_another_registered_as_ones_own(
