@@ -54,6 +54,9 @@ class EmailVerification:
             raise InvalidToken
 
         async def errand() -> Mail | None:
+            # The tray may be slow, and what ends this login voids what it has asked for.
+            if not await self._store.is_live(principal.login_id, user.id, principal.epoch):
+                return None
             taken = await self._store.find_user_by_email(key)
             if taken is not None and taken.id != user.id:
                 return await self._mail.have_account(taken)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from authkeep import Auth, DevelopmentMailbox, Device, Limit, MemoryCounters, Throttle
-from authkeep.store import AuditAction, AuditFilter
+from authkeep.store import AuditAction, AuditFilter, EndReason
 from authkeep.testing import FrozenClock, signed_in
 
 PASSWORD = "seven purple kettles sing"
@@ -59,6 +59,22 @@ async def test_an_address_that_was_taken_meanwhile_is_not_taken_over(
     token = await post.token()
     await web.post("/auth/register", json=ALICE | {"email": "new@example.com"})
     assert (await web.post("/auth/verify-email", json={"token": token})).json()["code"] == "invalid_link"
+
+
+async def test_an_intruders_change_of_address_that_waits_in_the_tray(mailing: Auth, post: Any) -> None:
+    """The owner ends the login before the link is sent: it is sent to nobody."""
+    intruder = await signed_in(mailing)
+    slow_server = asyncio.Event()
+
+    async def errand() -> None:
+        await slow_server.wait()
+
+    for _ in range(2):
+        mailing.out_tray.put(errand)
+    await mailing.verification.request_change(intruder.principal, "intruder@example.com")
+    await mailing.logins.end(intruder.principal, intruder.principal.login_id, EndReason.ENDED_BY_USER)
+    slow_server.set()
+    assert [to for to, _ in await post.arrived()] == ["alice@example.com"]
 
 
 async def test_an_address_changes_only_after_a_recent_sign_in(
