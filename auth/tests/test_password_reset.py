@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth, DevelopmentMailbox, Limit
+from authkeep import Auth, DevelopmentMailbox, InvalidLink, Limit
 from authkeep.store import AuditAction, AuditFilter, Purpose, Totp
 from authkeep.testing import FrozenClock, signed_in
 
@@ -57,6 +57,26 @@ async def test_a_link_expires_and_a_newer_one_voids_it(web: httpx.AsyncClient, p
     clock.advance(timedelta(minutes=30))
     late = await web.post("/auth/reset-password", json={"token": tokens[1], "new_password": OTHER})
     assert {older.json()["code"], late.json()["code"]} == {"invalid_link"}
+
+
+async def test_a_former_mailbox_races_the_change_of_address(
+    mailing: Auth, post: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its link is presented in time, and waits for the password to be hashed while the address changes."""
+    alice = await signed_in(mailing)
+    mailing.password_reset.request(ALICE["email"])
+    to_the_former = await post.token()
+    await mailing.verification.request_change(alice.principal, "new@example.com")
+    to_the_new = await post.token()
+    hash_password = mailing.passwords.hash
+
+    async def hash_meanwhile(password: str) -> str:
+        await mailing.verification.confirm(to_the_new)
+        return await hash_password(password)
+
+    monkeypatch.setattr(mailing.passwords, "hash", hash_meanwhile)
+    with pytest.raises(InvalidLink):
+        await mailing.password_reset.reset(to_the_former, OTHER)
 
 
 async def test_a_refused_password_leaves_the_link_good(web: httpx.AsyncClient, post: Any) -> None:

@@ -83,10 +83,10 @@ class SqlUsers(OnEngine):
                     return None
                 await append_event(db, event)
                 user = user_from(row)
+                if change.voids_tickets:
+                    await db.execute(delete(tickets).where(tickets.c.user_id == user_id))
                 if change.ending is None:
                     return user, ()
-                # Links that were mailed and sign-ins that are half done: what ends logins ends these too.
-                await db.execute(delete(tickets).where(tickets.c.user_id == user_id))
                 return user, await end_logins(db, user, change.ending, change.keep_sid)
         except IntegrityError:
             raise EmailTaken from None

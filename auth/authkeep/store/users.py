@@ -70,6 +70,11 @@ class UserChange:
     ending: Ending | None = None
     keep_sid: str | None = None
 
+    @property
+    def voids_tickets(self) -> bool:
+        """Mailed links and sign-ins that are half done end with the logins, or with the address they were sent to."""
+        return self.ending is not None or self.email_key is not None
+
 
 class Users(Protocol):
     """Accounts."""
@@ -96,7 +101,7 @@ class Users(Protocol):
     ) -> tuple[User, Sequence[Revocation]] | None:
         """None when there is no such user, or its password hash is not the expected one.
 
-        With an `ending`, the tickets of the user are void too: mailed links, and sign-ins that are half done.
+        Where `change.voids_tickets`, those of the user are void with it.
 
         Raises:
             EmailTaken: another account has the new `email_key`.

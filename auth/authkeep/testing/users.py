@@ -54,7 +54,7 @@ class MemoryUsers(MemoryLogins):
         raises_epoch = change.ending is not None and change.keep_sid is None
         changed = self.users[user_id] = replace(user, **given, epoch=user.epoch + raises_epoch)
         self._append(event)
-        if change.ending is not None:
+        if change.voids_tickets:
             self.tickets = {key: ticket for key, ticket in self.tickets.items() if ticket.user_id != user_id}
         return changed, self._end_logins(changed, change.ending, change.keep_sid)
 
