@@ -36,6 +36,7 @@ from authkeep.http import (
     require_scope,
     throttled,
 )
+from authkeep.oidc import Provider
 from authkeep.smtp import SmtpMailer, parse_sender
 from authkeep.sql import VERSIONS as AUTH_MIGRATIONS
 from authkeep.sql import SqlCounters, SqlStore
@@ -43,6 +44,7 @@ from authkeep.sql import metadata as auth_metadata
 from authkeep.store import AuditAction, AuditFilter
 from chatkeep.db import Database
 from chatkeep.settings import Settings
+from chatkeep.settings_oidc import OidcProvider
 
 __all__ = [
     "AUTH_MIGRATIONS",
@@ -148,6 +150,7 @@ def make_auth(
             link_base=settings.public_url or own_url,
             verify_email=settings.verify_email,
             registration_open=settings.registration == "open",
+            providers=_providers(settings),
             secure_cookies=(settings.public_url or "").startswith("https://"),
             trusted_origins=_origins(settings),
             trusted_proxies=TrustedProxies(settings.trusted_proxies, forwarding_key, FORWARDING_HEADER),
@@ -179,6 +182,34 @@ def _mailer(settings: Settings) -> Mailer | None:
         return SmtpMailer.from_url(settings.smtp_url, sender)
     except ValueError as error:
         raise ValueError(f"CHATKEEP_SMTP_URL: {error}") from None
+
+
+def _providers(settings: Settings) -> tuple[Provider, ...]:
+    return tuple(_provider(provider_id, named) for provider_id, named in settings.oidc.items())
+
+
+def _provider(provider_id: str, named: OidcProvider) -> Provider:
+    setting = f"CHATKEEP_OIDC_{provider_id.upper().replace('-', '_')}"
+    try:
+        secret = named.client_secret.get_secret_value() if named.client_secret else None
+        if named.client_secret_file is not None:
+            secret = named.client_secret_file.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
+        return Provider(
+            id=provider_id,
+            name=named.name or provider_id.title(),
+            issuer=named.issuer,
+            client_id=named.client_id,
+            client_secret=secret,
+            scopes=named.scopes,
+            email_always_verified=named.email_always_verified,
+            email_domains=tuple(domain.lower() for domain in named.email_domains),
+            opens_accounts=named.opens_accounts,
+            trusted_mfa=frozenset(named.trusted_mfa),
+        )
+    except OSError as error:
+        raise ValueError(f"{setting}_CLIENT_SECRET_FILE: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{setting}: {error}") from None
 
 
 async def create_admin(auth: Auth, settings: Settings) -> None:

@@ -2,10 +2,12 @@
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from chatkeep.settings_oidc import OidcProvider
+from chatkeep.settings_oidc import Words as CommaSeparated
 from chatkeep.settings_urls import (
     check_database_url,
     check_http_url,
@@ -16,12 +18,6 @@ from chatkeep.settings_urls import (
     sqlite_file,
 )
 
-
-def _comma_separated(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 RateLimit = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?$")]
 
 
@@ -110,6 +106,11 @@ class Settings(BaseModel):
     trusted_proxies: CommaSeparated = Field(
         (),
         description="Addresses or networks whose X-Forwarded-For and -Proto count, comma-separated.",
+    )
+    oidc: dict[str, OidcProvider] = Field(
+        {},
+        description="Providers to sign in with: CHATKEEP_OIDC_GOOGLE_ISSUER, _CLIENT_ID and so on, or a table in the "
+        "file; see below.",
     )
     limit_login: RateLimit = Field("30/minute", description="Sign-in attempts per client address, e.g. 30/minute.")
     limit_register: RateLimit = Field(

@@ -14,6 +14,8 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from chatkeep.settings import Settings
+from chatkeep.settings_oidc import is_provider_variable, merged, providers_in
+from chatkeep.settings_oidc import shown as shown_providers
 from chatkeep.settings_urls import masked
 
 PREFIX = "CHATKEEP_"
@@ -66,7 +68,7 @@ def load_settings(
     sources: dict[str, str] = {}
     for source, layer in layers:
         for name, value in layer.items():
-            values[name], sources[name] = value, source
+            values[name], sources[name] = merged(values.get(name), value), source
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -86,10 +88,13 @@ def _from_dotenv(file: Path) -> dict[str, str]:
         raise SettingsInvalid(f"The settings file {file} cannot be read: {error}") from None
 
 
-def _from_variables(variables: Mapping[str, str]) -> dict[str, str]:
+def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
     """Blank means unset, as compose files write it."""
-    named = ((name, variables.get(PREFIX + name.upper(), "")) for name in Settings.model_fields)
-    return {name: value.strip() for name, value in named if value.strip()}
+    single = (name for name in Settings.model_fields if name != "oidc")
+    named = ((name, variables.get(PREFIX + name.upper(), "")) for name in single)
+    values: dict[str, Any] = {name: value.strip() for name, value in named if value.strip()}
+    providers = providers_in(variables)
+    return {**values, "oidc": providers} if providers else values
 
 
 def _from_file(file: Path, *, required: bool) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def _unknown_variables(environ: Mapping[str, str], source: str, dotenv: Mapping[
         f"{place}: {_unknown(name, known)}"
         for place, variables in ((source, environ), (".env", dotenv))
         for name in sorted(variables)
-        if name.startswith(PREFIX) and name not in known
+        if name.startswith(PREFIX) and name not in known and not is_provider_variable(name)
     ]
 
 
@@ -124,6 +129,10 @@ def _explain(error: ValidationError, sources: Mapping[str, str]) -> str:
     lines = []
     for problem in error.errors(include_url=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
+        if name == "oidc":
+            where = "_".join(str(part) for part in problem["loc"]).upper().replace("-", "_")
+            lines.append(f"{PREFIX}{where}: {problem['msg'].removeprefix('Value error, ')} (from {sources[name]})")
+            continue
         reason = problem["msg"].removeprefix("Value error, ")
         if not name:
             lines.append(reason)
@@ -140,6 +149,8 @@ def _shown(value: Any) -> str:
             return ""
         case SecretStr():
             return "********"
+        case dict():
+            return shown_providers(value)
         case tuple():
             return ",".join(value)
         case str() if "://" in value:

@@ -171,3 +171,32 @@ def test_a_dotenv_in_another_encoding_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes("CHATKEEP_HOST=köln".encode("latin-1"))
     with pytest.raises(SettingsInvalid, match=r"\.env cannot be read"):
         load_settings({}, {}, tmp_path)
+
+
+def test_providers_come_from_the_file_and_the_environment_together(tmp_path: Path) -> None:
+    (tmp_path / "chatkeep.toml").write_text(
+        '[oidc.our-idp]\nissuer = "https://id.example"\nclient_id = "from the file"\n'
+    )
+    environ = {
+        "CHATKEEP_OIDC_OUR_IDP_CLIENT_ID": "chatkeep",
+        "CHATKEEP_OIDC_OUR_IDP_CLIENT_SECRET": "a secret that nobody shows",
+        "CHATKEEP_OIDC_GOOGLE_ISSUER": "https://accounts.google.com",
+        "CHATKEEP_OIDC_GOOGLE_CLIENT_ID": "g",
+        "CHATKEEP_OIDC_GOOGLE_EMAIL_DOMAINS": "example.org, example.com",
+        "CHATKEEP_OIDC_GOOGLE_ISUER": "x",
+    }
+    loaded = load_settings({}, environ, tmp_path)
+    ours, google = loaded.settings.oidc["our-idp"], loaded.settings.oidc["google"]
+    assert (ours.issuer, ours.client_id) == ("https://id.example", "chatkeep")
+    assert google.email_domains == ("example.org", "example.com")
+    assert "CHATKEEP_OIDC_GOOGLE_ISUER" in loaded.warnings[0]
+    shown = str(loaded.rows())
+    assert "google (https://accounts.google.com)" in shown
+    assert "nobody shows" not in shown + repr(loaded.settings)
+
+
+def test_a_provider_that_lacks_something_is_named_without_its_secret(tmp_path: Path) -> None:
+    environ = {"CHATKEEP_OIDC_X_CLIENT_SECRET": "a secret", "CHATKEEP_OIDC_X_ISSUER": "https://id.example"}
+    with pytest.raises(SettingsInvalid, match="CHATKEEP_OIDC_X_CLIENT_ID: Field required") as refusal:
+        load_settings({}, environ, tmp_path)
+    assert "a secret" not in str(refusal.value)

@@ -20,10 +20,12 @@ from starlette.responses import Response
 PAGE_COOKIE: Final = "chatkeep_page"
 REFRESH_COOKIE: Final = "authkeep_refresh"
 DEVICE_COOKIE: Final = "authkeep_device"
+SECOND_STEP_COOKIE: Final = "authkeep_mfa"
 HOST_PREFIX: Final = "__Host-"
 # As the vault and the API make them.
 _PAGE_KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _REFRESH_TOKEN: Final = re.compile(r"akr_[A-Za-z0-9_-]{92}")
+_SECOND_STEP: Final = re.compile(r"[A-Za-z0-9_-]{43}(?:\.(?:totp|recovery_code|passkey)){1,3}")
 _DEVICE_TOKEN: Final = re.compile(r"akd_[A-Za-z0-9_-]{48,160}")
 
 
@@ -40,6 +42,15 @@ def refresh_token(connection: HTTPConnection, *, secure: bool) -> str | None:
 def device_token(connection: HTTPConnection, *, secure: bool) -> str | None:
     """What proves to the API that somebody has signed in with this browser before."""
     return _value(connection, _name(DEVICE_COOKIE, secure=secure), _DEVICE_TOKEN)
+
+
+def second_step(connection: HTTPConnection, *, secure: bool) -> tuple[str, tuple[str, ...]] | None:
+    """What the second step of a sign-in elsewhere needs: a token, and the factors that will do."""
+    value = _value(connection, _name(SECOND_STEP_COOKIE, secure=secure), _SECOND_STEP)
+    if value is None:
+        return None
+    token, *factors = value.split(".")
+    return token, tuple(factors)
 
 
 def refresh_cookie_pair(token: str, *, secure: bool) -> str:

@@ -5,8 +5,10 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from chatkeep_ui import cookies
 from chatkeep_ui.auth_client import SecondFactorNeeded
 from chatkeep_ui.destination import destination, own_page_in
+from chatkeep_ui.elsewhere import why_it_failed
 from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal, chat_in
 from chatkeep_ui.problem import ApiError
 from chatkeep_ui.second_factor import SecondFactorPage
@@ -20,16 +22,6 @@ _NOTICES = {
     "reset": "Your password has been changed, and every device has been signed out. Sign in with the new one.",
     "verified": "Your e-mail address is confirmed. You can sign in now.",
 }
-# What the API says of a sign-in elsewhere that failed, by its `error` (docs/api.md).
-_ELSEWHERE = {
-    "access_denied": "You did not go through with it there, so nothing was done.",
-    "account_exists": "There is an account with that e-mail address here. Sign in to it, and connect the other one "
-    "under Account, Security.",
-    "account_disabled": "This account has been disabled. Ask the administrator.",
-    "registration_closed": "This server does not take new accounts by itself. Ask its administrator for one.",
-    "expired": "That took too long. Try again.",
-}
-_ELSEWHERE_OTHERWISE = "Signing in there did not work. Try again, or sign in with your password."
 
 
 class SignInPage:
@@ -51,7 +43,10 @@ class SignInPage:
             return RedirectResponse("/register", status_code=303)
         notice = _NOTICES.get(request.query_params.get("because", ""), "")
         failed = request.query_params.get("error")
-        refusal = Refusal(_ELSEWHERE.get(failed, _ELSEWHERE_OTHERWISE), status=HTTPStatus.OK) if failed else None
+        needed = cookies.second_step(request, secure=self._forms.origins.is_https(request))
+        if failed == "mfa_required" and needed is not None:
+            return await self._second_factor.ask(request, SecondFactorNeeded(*needed), {})
+        refusal = Refusal(why_it_failed(failed), status=HTTPStatus.OK) if failed else None
         wanted = {name: request.query_params.get(name, "") for name in ("chat", "then")}
         return await self._form(request, wanted, refusal, notice=notice, can_register=registration.open)
 

@@ -197,8 +197,19 @@ def test_providers_have_a_button_each(ada: Browser, site: Site) -> None:
     assert "Sign in with Corp &amp; Sons" in page
 
 
-@pytest.mark.parametrize("error", ["account_exists", "expired", "<script>"])
+@pytest.mark.parametrize("error", ["email_taken", "external_sign_in_expired", "mfa_required", "<script>"])
 def test_a_sign_in_elsewhere_that_failed_says_why(ada: Browser, site: Site, error: str) -> None:
     page = site.browser().http.get("/sign-in", params={"error": error})
     assert 'role="alert"' in page.text
     assert "<script>" not in page.text.partition("<main>")[2]
+
+
+def test_a_sign_in_elsewhere_goes_on_to_the_second_step(ada: Browser, site: Site) -> None:
+    browser = site.browser()
+    browser.http.cookies.set("authkeep_mfa", "A" * 43 + ".totp.recovery_code")
+    page = browser.http.get("/sign-in", params={"error": "mfa_required"}).text
+    assert 'name="code"' in page
+    assert "A" * 43 in page
+    browser.http.cookies.set("authkeep_mfa", '"><script>.totp')
+    page = browser.http.get("/sign-in", params={"error": "mfa_required"}).text
+    assert 'name="password"' in page

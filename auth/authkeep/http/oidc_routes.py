@@ -22,6 +22,7 @@ from authkeep.http.cookies import (
 )
 from authkeep.http.dependencies import ClientDevice, CurrentAuth, CurrentPrincipal, throttled
 from authkeep.http.guessing import remember_device
+from authkeep.http.identity import identity_of
 from authkeep.http.policies import owner_of, public, recent_sign_in
 from authkeep.http.problems import MAX_BODY, NO_STORE, ProblemRoute
 from authkeep.http.schemas import IdentitiesPage, IdentityOut, LinkRequest, LinkStart, ProviderOut, ProvidersOut
@@ -139,8 +140,8 @@ async def unlink(auth: CurrentAuth, principal: CurrentPrincipal, device: ClientD
 
 def _redirect_uri(request: Request) -> str:
     """Of the callback beside this route. The provider takes it only as it was registered there, whatever Host says."""
-    beside = request.url.path.rpartition("/")[0]
-    return f"{scheme_of(request)}://{request.url.netloc}{beside}/callback"
+    origin = identity_of(request.scope).auth.settings.public_url or f"{scheme_of(request)}://{request.url.netloc}"
+    return f"{origin.rstrip('/')}{request.url.path.rpartition('/')[0]}/callback"
 
 
 def _page_of(journey: Journey | None) -> str | None:

@@ -19,6 +19,7 @@ from chatkeep_ui.account.notices import NOTICES
 from chatkeep_ui.account.visit import Visit
 from chatkeep_ui.api_requests import ApiRequests
 from chatkeep_ui.destination import own_page_in
+from chatkeep_ui.elsewhere import why_it_failed
 from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal
 from chatkeep_ui.problem import ApiError, SignInEnded
 from chatkeep_ui.renewal import Renewal
@@ -143,6 +144,10 @@ class AccountArea:
             return await self._not_accepted(error, visit)
         except ApiError as error:
             return self._forms.show("trouble.html", Refusal.of(error, ()), chat="")
+        failed = visit.request.query_params.get("error")
+        if failed and visit.request.method == "GET":
+            # Back from a provider, where an account was to be connected.
+            refusal = Refusal(why_it_failed(failed), status=HTTPStatus.OK)
         done = "" if refusal or shown.values else visit.request.query_params.get("done", "")
         notice = NOTICES.get(done, "")
         frame = {"me": me, "here": here(visit.request), "notice": notice}

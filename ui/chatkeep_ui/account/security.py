@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 import segno
 from markupsafe import Markup
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from chatkeep_ui.account.area import AccountPage, Shown
 from chatkeep_ui.account.credentials import credential_in
 from chatkeep_ui.account.devices import one_segment
 from chatkeep_ui.account.visit import Visit
+from chatkeep_ui.elsewhere import onward
 
 
 async def _load(visit: Visit) -> Mapping[str, object]:
@@ -58,8 +59,9 @@ async def _remove_passkey(visit: Visit) -> str:
 
 
 async def _link(visit: Visit) -> Response:
-    answer = await visit.send("POST", f"/auth/oidc/{one_segment(visit.typed.get('provider', ''))}/link")
-    response = RedirectResponse(answer.json()["authorization_url"], status_code=303)
+    path = f"/auth/oidc/{one_segment(visit.typed.get('provider', ''))}/link"
+    answer = await visit.send("POST", path, {"return_to": "/account/security?done=linked"})
+    response = onward(answer.json()["authorization_url"])
     # The API binds the way there and back to this browser with a cookie of its own.
     for header in answer.headers.get_list("set-cookie"):
         response.headers.append("Set-Cookie", header)
