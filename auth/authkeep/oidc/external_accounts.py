@@ -4,7 +4,6 @@ An e-mail address finds no account here. It is what a provider says, and provide
 or make it up; an account that has it already is linked by its owner, signed in, and not by the coincidence.
 """
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -24,6 +23,7 @@ from authkeep.errors import (
     InvalidToken,
     RegistrationClosed,
 )
+from authkeep.ids import is_id
 from authkeep.logins import Logins, SignedIn
 from authkeep.mfa_tickets import MfaRequired
 from authkeep.oidc.errors import (
@@ -41,7 +41,6 @@ from authkeep.store import AuditAction, Identity, Store, User
 
 # Not registered with RFC 8176, which names no value for "somebody else asked". Entra uses this one for it.
 _FEDERATED = "fed"
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 class ExternalAccounts:
@@ -137,7 +136,7 @@ class ExternalAccounts:
         Raises:
             InvalidInput: `before` is not an id.
         """
-        if before is not None and not _ID.fullmatch(before):
+        if before is not None and not is_id(before):
             raise InvalidInput("The cursor is not one that this list handed out.")
         return await self._store.list_identities(principal.user_id, limit, before)
 
@@ -146,7 +145,7 @@ class ExternalAccounts:
         IdentityNotFound: there is none, or it is somebody else's.
         LastWayIn: without it nobody could sign in to the account any more.
         """
-        if not _ID.fullmatch(identity_id):
+        if not is_id(identity_id):
             raise IdentityNotFound
         event = self._audit.event(AuditAction.IDENTITY_UNLINKED, device, actor=principal)
         if not await self._store.remove_identity(identity_id, principal.user_id, self._usable, event=event):
