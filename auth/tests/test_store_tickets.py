@@ -9,7 +9,7 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from authkeep.principal import Role
-from authkeep.store import Admission, Purpose, Store, Ticket, User
+from authkeep.store import Admission, Ending, EndReason, Purpose, Store, Ticket, User
 from authkeep.testing import FrozenClock
 
 RESET = Purpose.RESET_PASSWORD
@@ -83,3 +83,13 @@ async def test_dropped_and_expired_tickets_are_gone(
     assert await store.find_ticket(RESET, dropped.secret_hash, clock.now()) is None
     await store.purge(expired.expires_at)
     assert await store.find_ticket(Purpose.MFA, expired.secret_hash, clock.now()) is None
+
+
+async def test_a_ticket_of_a_user_who_has_just_gone(
+    store: Store, user: User, new_ticket: Callable[[str], Ticket], clock: FrozenClock
+) -> None:
+    """Deleted on another process, while this one still took their token: no error, and nothing that opens."""
+    await store.add_user(replace(user, id=str(uuid7()), email_key="b@b.c", role=Role.ADMIN), Admission.IMPORTED)
+    await store.delete_user(user.id, Ending(EndReason.DELETED, clock.now(), clock.now()))
+    await store.add_ticket(new_ticket("a"))
+    assert await store.find_user(user.id) is None

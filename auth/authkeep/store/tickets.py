@@ -47,7 +47,10 @@ class Tickets(Protocol):
     """Tickets that have not been taken and have not expired."""
 
     async def add_ticket(self, ticket: Ticket, *, replacing: bool = False) -> None:
-        """Store a ticket; with `replacing`, those that its user holds for the same purpose are void from now on."""
+        """Store a ticket; with `replacing`, those that its user holds for the same purpose are void from now on.
+
+        Of a user who is gone meanwhile it opens nothing, whether it is stored or not.
+        """
         ...
 
     async def find_ticket(self, purpose: Purpose, secret_hash: str, now: datetime) -> Ticket | None:
