@@ -43,6 +43,7 @@ from authkeep.store import (
     EndReason,
     Login,
     Outcome,
+    Purpose,
     Revocation,
     Rotation,
     Store,
@@ -303,7 +304,7 @@ class Logins:
         return await self._store.list_logins(principal.user_id, self._clock.now(), limit, before)
 
     async def end(self, principal: Principal, sid: str, reason: EndReason, device: Device | None = None) -> None:
-        """End one of the caller's logins, at once.
+        """End one of the caller's logins, at once; and with another than this one, any change of address under way.
 
         Raises:
             LoginNotFound: it has ended, never was, or is somebody else's.
@@ -315,6 +316,9 @@ class Logins:
         if revocation is None:
             raise LoginNotFound
         await self._revocations.apply([revocation])
+        if sid != principal.login_id:
+            # Who throws another device out need not know that it has asked for a change of address.
+            await self._store.drop_tickets(principal.user_id, Purpose.CHANGE_EMAIL)
 
     async def end_all(self, principal: Principal, device: Device | None = None) -> None:
         """End every login of the caller, this one too."""

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth, DevelopmentMailbox, Device, Limit, MemoryCounters, Throttle
+from authkeep import Auth, DevelopmentMailbox, Device, InvalidLink, Limit, MemoryCounters, Throttle
 from authkeep.store import AuditAction, AuditFilter, EndReason
 from authkeep.testing import FrozenClock, signed_in
 
@@ -75,6 +75,25 @@ async def test_an_intruders_change_of_address_that_waits_in_the_tray(mailing: Au
     await mailing.logins.end(intruder.principal, intruder.principal.login_id, EndReason.ENDED_BY_USER)
     slow_server.set()
     assert [to for to, _ in await post.arrived()] == ["alice@example.com"]
+
+
+async def test_an_intruders_change_of_address_outlives_their_login(mailing: Auth, post: Any) -> None:
+    """The owner throws the intruder out of the list of devices, and has thrown out the link with them."""
+    intruder, owner = await signed_in(mailing), await signed_in(mailing)
+    await mailing.verification.request_change(intruder.principal, "intruder@example.com")
+    link = await post.token()
+    await mailing.logins.end(owner.principal, intruder.principal.login_id, EndReason.ENDED_BY_USER)
+    with pytest.raises(InvalidLink):
+        await mailing.verification.confirm(link)
+
+
+async def test_who_signs_out_can_still_change_their_address(mailing: Auth, post: Any) -> None:
+    owner = await signed_in(mailing)
+    await mailing.verification.request_change(owner.principal, "new@example.com")
+    link = await post.token()
+    await mailing.logins.end(owner.principal, owner.principal.login_id, EndReason.LOGOUT)
+    await mailing.verification.confirm(link)
+    assert (await mailing.accounts.get_user(owner.principal)).email == "new@example.com"
 
 
 async def test_an_address_changes_only_after_a_recent_sign_in(
