@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth, InvalidToken, RevocationsUnknown
-from authkeep.store import EndReason
+from authkeep import Auth, Device, InvalidRefreshToken, InvalidToken, RevocationsUnknown
+from authkeep.store import ONE_BY_ONE, EndReason
 from authkeep.testing import FrozenClock, MemoryStore, signed_in
 
 
@@ -181,3 +181,18 @@ async def test_a_store_that_hangs_holds_neither_a_request_nor_the_timer(
         store.down = False
         await until(lambda: auth.revocations.fresh)
         await auth.verify(user.access_token)
+
+
+async def test_a_thousand_logins_do_not_crowd_the_set_of_revocations(auth_on: Auth) -> None:
+    """Ended one by one they would be more than every process can read in time, which is everybody's loss."""
+    owner = await signed_in(auth_on)
+    thieves = [await signed_in(auth_on) for _ in range(ONE_BY_ONE + 1)]
+    await auth_on.logins.end_others(owner.principal)
+    assert len(await auth_on.store.list_revocations(auth_on.clock.now())) == 1
+    for thief in thieves[:2]:
+        with pytest.raises(InvalidToken):
+            await auth_on.verify(thief.access_token)
+        with pytest.raises(InvalidRefreshToken):
+            await auth_on.logins.refresh(thief.refresh_token, Device("198.51.100.7"))
+    renewed = await auth_on.logins.refresh(owner.refresh_token, Device("198.51.100.7"))
+    assert (await auth_on.verify(renewed.access_token)).login_id == owner.principal.login_id

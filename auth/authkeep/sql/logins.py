@@ -12,7 +12,7 @@ from authkeep.sql.engine import OnEngine
 from authkeep.sql.revocations import record
 from authkeep.sql.rows import login_from, login_row, user_from
 from authkeep.sql.tables import logins, users
-from authkeep.store import AuditEvent, Ending, Login, Revocation, Rotation, User
+from authkeep.store import ONE_BY_ONE, AuditEvent, Ending, Login, Revocation, Rotation, User
 
 
 class SqlLogins(OnEngine):
@@ -91,17 +91,26 @@ class SqlLogins(OnEngine):
 
 
 async def end_logins(db: AsyncConnection, user: User, ending: Ending, keep_sid: str | None) -> Sequence[Revocation]:
-    """End every login of a user but the one to keep, within the caller's transaction."""
+    """End every login of a user but the one to keep, within the caller's transaction.
+
+    Without one to keep, the caller has raised the epoch of `user`.
+    """
     others = and_(logins.c.user_id == user.id, logins.c.ended_at.is_(None))
     if keep_sid is not None:
         others = and_(others, logins.c.sid != keep_sid)
     ended = (await db.execute(end(ending).where(others).returning(logins.c.sid))).scalars().all()
-    if keep_sid is None:
-        entries = [Revocation(str(uuid7()), None, user.id, user.epoch, ending.remember_until)]
-    else:
+    if keep_sid is not None and len(ended) <= ONE_BY_ONE:
         entries = [Revocation(str(uuid7()), sid, user.id, None, ending.remember_until) for sid in ended]
+    else:
+        epoch = user.epoch if keep_sid is None else await _raise_epoch(db, user.id)
+        entries = [Revocation(str(uuid7()), None, user.id, epoch, ending.remember_until)]
     await record(db, entries)
     return entries
+
+
+async def _raise_epoch(db: AsyncConnection, user_id: str) -> int:
+    raised = update(users).where(users.c.id == user_id).values(epoch=users.c.epoch + 1).returning(users.c.epoch)
+    return int((await db.execute(raised)).scalar_one())
 
 
 def end(ending: Ending) -> Update:

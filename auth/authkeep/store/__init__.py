@@ -17,11 +17,12 @@ from authkeep.store.directory import Directory, UserEntry, UserFilter
 from authkeep.store.factors import Factors, FactorsHeld, Passkey, Totp
 from authkeep.store.identities import Identities, Identity
 from authkeep.store.logins import Ancestor, Login, Logins, Rotation
-from authkeep.store.revocations import Ending, EndReason, Revocation, RevocationFeed, Revocations
+from authkeep.store.revocations import ONE_BY_ONE, Ending, EndReason, Revocation, RevocationFeed, Revocations
 from authkeep.store.tickets import Purpose, Ticket, Tickets
 from authkeep.store.users import Admission, FirstAdmin, User, UserChange, Users
 
 __all__ = [
+    "ONE_BY_ONE",
     "Admission",
     "Ancestor",
     "ApiKey",

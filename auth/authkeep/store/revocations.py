@@ -6,6 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+# So many logins that end at once have an entry each. Beyond that the epoch is raised instead, in one entry: otherwise
+# a user with thousands of logins could make the set larger than every process can read in time.
+ONE_BY_ONE = 100
+
 
 class EndReason(StrEnum):
     """Why a login ended, as it is stored and audited."""

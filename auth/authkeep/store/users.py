@@ -56,7 +56,8 @@ class UserChange:
     Attributes:
         expected_password_hash: write nothing unless the stored hash is still this one.
         ending: also end the user's logins. Without `keep_sid` all of them, by raising the epoch; with it, all
-            others, each by its sid, so that the kept login's access token lives on.
+            others, each by its sid, so that the kept login's access token lives on; or if they are more than
+            `ONE_BY_ONE`, by the epoch, and the kept login gets its next access token by a refresh.
     """
 
     name: str | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from uuid_utils.compat import uuid7
 
-from authkeep.store import AuditEvent, Ending, Login, Revocation, Rotation, User
+from authkeep.store import ONE_BY_ONE, AuditEvent, Ending, Login, Revocation, Rotation, User
 from authkeep.testing.tables import Tables
 
 
@@ -72,10 +72,12 @@ class MemoryLogins(Tables):
         ended = [sid for sid in mine if sid != keep_sid]
         for sid in ended:
             self._end(sid, ending)
-        if keep_sid is None:
-            entries = [Revocation(str(uuid7()), None, user.id, user.epoch, ending.remember_until)]
-        else:
+        if keep_sid is not None and len(ended) <= ONE_BY_ONE:
             entries = [Revocation(str(uuid7()), sid, user.id, None, ending.remember_until) for sid in ended]
+        else:
+            # Without a login to keep the caller has raised it.
+            user = self.users[user.id] = replace(user, epoch=user.epoch + (keep_sid is not None))
+            entries = [Revocation(str(uuid7()), None, user.id, user.epoch, ending.remember_until)]
         self.revocations += entries
         return entries
 
