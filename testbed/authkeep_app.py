@@ -111,7 +111,7 @@ def _people(app: FastAPI) -> None:
 
     @app.post("/people/{user_id}/disable", dependencies=[Depends(public)])
     async def disable(auth: CurrentAuth, user_id: str) -> None:
-        await auth.accounts.set_disabled(user_id, disabled=True)
+        await auth.administration.change_user(None, user_id, disabled=True)
 
     @app.post("/people/{user_id}/promote", dependencies=[Depends(public)])
     async def promote(auth: CurrentAuth, user_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The journeys of an account: register, profile, change of password, disable.
+"""The journeys of an account: register, profile, change of password.
 
 No HTTP in here and no SQL: what may happen, in which order, and what it costs.
 """
@@ -278,18 +278,6 @@ class Accounts:
             raise WrongPassword
         await self._revocations.apply(changed[1])
         self._mail.tell_of_changed_password(user)
-
-    async def set_disabled(self, user_id: str, disabled: bool) -> User:
-        """Disable or enable. Disabling ends every login of the user at once.
-
-        Raises:
-            InvalidToken: there is no such user.
-        """
-        ending = self._logins.ending(EndReason.DISABLED) if disabled else None
-        event = self._audit.event(
-            AuditAction.USER_DISABLED if disabled else AuditAction.USER_ENABLED, None, subject=user_id
-        )
-        return await self._change(user_id, UserChange(disabled=disabled, ending=ending), event)
 
     async def _change(self, user_id: str, change: UserChange, event: AuditEvent) -> User:
         changed = await self._store.change_user(user_id, change, event=event)

@@ -4,6 +4,7 @@ No HTTP in here and no SQL. `by` is the administrator; None is the operator, at 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from authkeep.account_deletion import AccountDeletion
 from authkeep.account_mail import AccountMail
@@ -16,7 +17,7 @@ from authkeep.ids import is_user_id
 from authkeep.logins import Logins
 from authkeep.principal import Principal, Role
 from authkeep.revocation import Revocations
-from authkeep.store import AuditAction, AuditEvent, EndReason, Store, UserChange, UserEntry, UserFilter
+from authkeep.store import AuditAction, AuditEvent, Ending, EndReason, Store, User, UserChange, UserEntry, UserFilter
 
 
 class Administration:
@@ -80,17 +81,13 @@ class Administration:
         """
         user = (await self.get_user(user_id)).user
         await self._confirm(by)
-        if disabled is not None and disabled is not user.disabled:
-            action = AuditAction.USER_DISABLED if disabled else AuditAction.USER_ENABLED
-            event = self._audit.event(action, device, actor=by, subject=user_id)
-            ending = self._logins.ending(EndReason.DISABLED) if disabled else None
-            await self._write(user_id, UserChange(disabled=disabled, ending=ending), event)
-        if role is not None and role is not user.role:
-            event = self._audit.event(
-                AuditAction.ROLE_CHANGED, device, actor=by, subject=user_id, before=user.role.value, after=role.value
-            )
-            change = UserChange(role=role, ending=self._logins.ending(EndReason.ROLE_CHANGED))
-            await self._write(user_id, change, event)
+        new = UserChange(
+            role=role if role is not user.role else None,
+            disabled=disabled if disabled is not user.disabled else None,
+        )
+        events = self._events_of(new, user, by, device)
+        if events:
+            await self._write(user_id, replace(new, ending=self._ending_for(new)), *events)
         return await self.get_user(user_id)
 
     async def end_logins(self, by: Principal | None, user_id: str, device: Device | None = None) -> None:
@@ -142,13 +139,33 @@ class Administration:
         if not await self._deletion.delete(user, event):
             raise UserNotFound
 
+    def _events_of(
+        self, new: UserChange, user: User, by: Principal | None, device: Device | None
+    ) -> Sequence[AuditEvent]:
+        events = []
+        if new.disabled is not None:
+            action = AuditAction.USER_DISABLED if new.disabled else AuditAction.USER_ENABLED
+            events.append(self._audit.event(action, device, actor=by, subject=user.id))
+        if new.role is not None:
+            before, after = user.role.value, new.role.value
+            event = self._audit.event(
+                AuditAction.ROLE_CHANGED, device, actor=by, subject=user.id, before=before, after=after
+            )
+            events.append(event)
+        return events
+
+    def _ending_for(self, new: UserChange) -> Ending | None:
+        if new.disabled:
+            return self._logins.ending(EndReason.DISABLED)
+        return self._logins.ending(EndReason.ROLE_CHANGED) if new.role else None
+
     async def _confirm(self, by: Principal | None) -> None:
         # A token tells what was true when this process last heard of a revocation. Here that is not good enough.
         if by is not None:
             await self._revocations.ask_the_store(by)
 
-    async def _write(self, user_id: str, change: UserChange, event: AuditEvent) -> None:
-        changed = await self._store.change_user(user_id, change, event=event)
+    async def _write(self, user_id: str, change: UserChange, event: AuditEvent, also: AuditEvent | None = None) -> None:
+        changed = await self._store.change_user(user_id, change, event=event, also=also)
         if changed is None:
             raise UserNotFound
         await self._revocations.apply(changed[1])

@@ -97,6 +97,22 @@ async def test_a_changed_users_tokens_and_logins_die_at_once(
     assert await actions(auth_on, alice.user.id) == [expected[name] for name in expected if name in change]
 
 
+@pytest.mark.parametrize("change", [{"role": "admin", "disabled": True}, {"role": "user", "disabled": False}])
+async def test_role_and_disabled_are_one_change(ask: Any, auth_on: Auth, admin: SignedInUser, change: Any) -> None:
+    """One rise of the epoch is one transaction: what fails halfway leaves nobody enabled in the role of before."""
+    user = await signed_in(auth_on, role=Role.USER if change["disabled"] else Role.ADMIN)
+    if not change["disabled"]:
+        await auth_on.administration.change_user(None, user.user.id, disabled=True)
+    before = await auth_on.store.find_user(user.user.id)
+    assert (await ask("PATCH", f"/users/{user.user.id}", json=change)).status_code == 200
+    after = await auth_on.store.find_user(user.user.id)
+    assert before is not None
+    assert after is not None
+    assert (after.role.value, after.disabled, after.epoch) == (change["role"], change["disabled"], before.epoch + 1)
+    expected = {"user.disabled" if change["disabled"] else "user.enabled", "user.role_changed"}
+    assert set((await actions(auth_on, user.user.id))[-2:]) == expected
+
+
 async def test_a_demoted_admin_is_none_on_the_next_request(ask: Any, auth_on: Auth, admin: SignedInUser) -> None:
     other = await signed_in(auth_on, "other@example.com", role=Role.ADMIN)
     assert (await ask("PATCH", f"/users/{other.user.id}", json={"role": "user"})).status_code == 200

@@ -101,9 +101,9 @@ async def test_a_key_of_a_disabled_user_is_refused_at_once(auth: Auth, http: htt
     alice = await signed_in(auth)
     text = (await make_key(auth, alice)).text
     assert await outcome(http, "/notes", text) == (200, "passed")
-    await auth.accounts.set_disabled(alice.user.id, True)
+    await auth.administration.change_user(None, alice.user.id, disabled=True)
     assert await outcome(http, "/notes", text) == (401, "invalid_token")
-    await auth.accounts.set_disabled(alice.user.id, False)
+    await auth.administration.change_user(None, alice.user.id, disabled=False)
     assert await outcome(http, "/notes", text) == (200, "passed")
 
 

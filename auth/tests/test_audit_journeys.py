@@ -92,7 +92,7 @@ async def test_a_sign_in_of_somebody_disabled_is_recorded_as_that(
     client_on: httpx.AsyncClient, auth_on: Auth, alice: Any
 ) -> None:
     await signed_in(auth_on, "admin@example.com", role=Role.ADMIN)
-    await auth_on.accounts.set_disabled(alice["user"]["id"], True)
+    await auth_on.administration.change_user(None, alice["user"]["id"], disabled=True)
     await client_on.post("/auth/login", json=ALICE)
     *_, disabled, refused = await trail(auth_on.store)
     assert (disabled.action, disabled.actor_id, disabled.address) == (AuditAction.USER_DISABLED, None, "")

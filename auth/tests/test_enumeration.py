@@ -20,7 +20,7 @@ async def alice(client: httpx.AsyncClient) -> Any:
 async def test_enumeration_by_login(client: httpx.AsyncClient, auth: Auth, alice: Any) -> None:
     """Unknown, wrong password, disabled, impossible address: one status, one body, one set of headers."""
     disabled = (await client.post("/auth/register", json=ALICE | {"email": "d@example.com"})).json()
-    await auth.accounts.set_disabled(disabled["id"], True)
+    await auth.administration.change_user(None, disabled["id"], disabled=True)
     attempts = [
         {"email": "nobody@example.com", "password": "x"},
         {"email": ALICE["email"], "password": "wrong"},
@@ -68,7 +68,7 @@ async def test_enumeration_by_cost(
     """Each kind of failure is worth exactly one verification against one hash of today's parameters."""
     await signed_in(auth, "passwordless@example.com")
     disabled = (await client.post("/auth/register", json=ALICE | {"email": "disabled@example.com"})).json()
-    await auth.accounts.set_disabled(disabled["id"], True)
+    await auth.administration.change_user(None, disabled["id"], disabled=True)
     hashing.clear()
     answer = await client.post("/auth/login", json={"email": email, "password": password})
     assert answer.status_code == 401

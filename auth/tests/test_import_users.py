@@ -29,7 +29,7 @@ async def test_an_imported_user_signs_in_with_the_old_password_and_keeps_the_id(
 async def test_importing_again_leaves_alone_who_is_here(auth_on: Auth) -> None:
     users = [foreign("1", "ada@example.com"), foreign("2", "bob@example.com", None)]
     await import_users(auth_on, users)
-    await auth_on.accounts.set_disabled("2", True)
+    await auth_on.administration.change_user(None, "2", disabled=True)
     report = await import_users(auth_on, [*users, foreign("3", "eve@example.com")])
     assert (report.added, report.already_here, report.rejected) == (1, 2, [])
     bob = await auth_on.store.find_user("2")

@@ -188,14 +188,14 @@ async def test_a_disabled_user_is_out_at_once_and_cannot_come_back(
     auth_on: Auth, login: SignedIn, password: str
 ) -> None:
     await sign_in(auth_on, "another@example.com", role=Role.ADMIN)
-    await auth_on.accounts.set_disabled(login.user.id, True)
+    await auth_on.administration.change_user(None, login.user.id, disabled=True)
     with pytest.raises(InvalidToken):
         await auth_on.verify(login.access_token)
     with pytest.raises(InvalidRefreshToken):
         await auth_on.logins.refresh(login.refresh_token, LAPTOP)
     with pytest.raises(InvalidCredentials):
         await auth_on.logins.sign_in("alice@example.com", password, LAPTOP)
-    await auth_on.accounts.set_disabled(login.user.id, False)
+    await auth_on.administration.change_user(None, login.user.id, disabled=False)
     await auth_on.logins.sign_in("alice@example.com", password, LAPTOP)
 
 

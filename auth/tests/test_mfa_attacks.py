@@ -206,7 +206,7 @@ async def test_a_token_from_before_a_change(client_on: httpx.AsyncClient, alice_
     elif change == "logout everywhere":
         await alice_on.auth.logins.end_all(alice_on.user.principal)
     elif change == "disabled":
-        await accounts.set_disabled(alice_on.user.user.id, True)
+        await alice_on.auth.administration.change_user(None, alice_on.user.user.id, disabled=True)
     else:
         alice_on.clock.advance(timedelta(minutes=5))
     assert refusal(await finish(client_on, token, alice_on.code)) == STALE

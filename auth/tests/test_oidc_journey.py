@@ -178,7 +178,7 @@ async def test_a_disabled_user_is_refused(
     visited: Auth, browser: httpx.AsyncClient, provider: ScriptedProvider
 ) -> None:
     await sign_in(browser, provider)
-    await visited.accounts.set_disabled((await me(browser))["id"], True)
+    await visited.administration.change_user(None, (await me(browser))["id"], disabled=True)
     browser.cookies.clear()
     arrived = await sign_in(browser, provider)
     assert arrived.headers["location"] == "/sign-in?error=account_disabled"

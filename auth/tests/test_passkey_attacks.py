@@ -169,7 +169,7 @@ async def test_the_passkey_of_another_user_as_a_second_factor(
 async def test_a_passkey_of_a_disabled_user(
     client: httpx.AsyncClient, auth: Auth, phone: SoftwareAuthenticator, alice: SignedInUser
 ) -> None:
-    await auth.accounts.set_disabled(alice.user.id, True)
+    await auth.administration.change_user(None, alice.user.id, disabled=True)
     assert refusal(await sign_in(client, phone)) == REFUSED
 
 

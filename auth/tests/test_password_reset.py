@@ -111,7 +111,7 @@ async def test_enumeration_by_forgotten_passwords_and_resent_links(
     """Known, unknown, disabled: one answer, and the store has not even been asked when it is given."""
     await web.post("/auth/register", json=ALICE)
     disabled = (await web.post("/auth/register", json=ALICE | {"email": "d@example.com"})).json()
-    await mailing.accounts.set_disabled(disabled["id"], True)
+    await mailing.administration.change_user(None, disabled["id"], disabled=True)
     for path in ("/auth/forgot-password", "/auth/verify-email/resend"):
         emails = (ALICE["email"], "nobody@example.com", "d@example.com")
         answers = [await web.post(path, json={"email": email}) for email in emails]
@@ -205,7 +205,7 @@ async def test_a_disabled_user_resets_nothing(web: httpx.AsyncClient, mailing: A
     user = (await web.post("/auth/register", json=ALICE)).json()
     await web.post("/auth/forgot-password", json={"email": ALICE["email"]})
     token = await post.token()
-    await mailing.accounts.set_disabled(user["id"], True)
+    await mailing.administration.change_user(None, user["id"], disabled=True)
     reset = await web.post("/auth/reset-password", json={"token": token, "new_password": OTHER})
     assert reset.json()["code"] == "invalid_link"
 

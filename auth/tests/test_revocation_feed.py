@@ -78,7 +78,7 @@ async def test_ending_all_logins_bites_in_the_other_process(two: list[Auth], unt
 async def test_disabling_bites_in_the_other_process(two: list[Auth], until: Any, refuses: Any) -> None:
     here, there = two
     user = await signed_in(here)
-    await here.accounts.set_disabled(user.user.id, disabled=True)
+    await here.administration.change_user(None, user.user.id, disabled=True)
     await until(lambda: refuses(there, user.access_token))
 
 

@@ -68,7 +68,7 @@ class SqlUsers(OnEngine):
         return user_from(row) if row else None
 
     async def change_user(
-        self, user_id: str, change: UserChange, *, event: AuditEvent | None = None
+        self, user_id: str, change: UserChange, *, event: AuditEvent | None = None, also: AuditEvent | None = None
     ) -> tuple[User, Sequence[Revocation]] | None:
         condition = users.c.id == user_id
         if change.expected_password_hash is not None:
@@ -82,6 +82,7 @@ class SqlUsers(OnEngine):
                 if row is None:
                     return None
                 await append_event(db, event)
+                await append_event(db, also)
                 user = user_from(row)
                 if change.voids_tickets:
                     await db.execute(delete(tickets).where(tickets.c.user_id == user_id))

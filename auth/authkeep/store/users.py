@@ -98,11 +98,12 @@ class Users(Protocol):
         ...
 
     async def change_user(
-        self, user_id: str, change: UserChange, *, event: AuditEvent | None = None
+        self, user_id: str, change: UserChange, *, event: AuditEvent | None = None, also: AuditEvent | None = None
     ) -> tuple[User, Sequence[Revocation]] | None:
         """None when there is no such user, or its password hash is not the expected one.
 
-        Where `change.voids_tickets`, those of the user are void with it.
+        `also` is the second event of a change that is two things at once. Where `change.voids_tickets`, those of the
+        user are void with it.
 
         Raises:
             EmailTaken: another account has the new `email_key`.

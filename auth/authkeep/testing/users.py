@@ -40,7 +40,7 @@ class MemoryUsers(MemoryLogins):
         return max((found for found in hashes if found and found[:2] == "$2"), key=lambda it: it[4:6], default=None)
 
     async def change_user(
-        self, user_id: str, change: UserChange, *, event: AuditEvent | None = None
+        self, user_id: str, change: UserChange, *, event: AuditEvent | None = None, also: AuditEvent | None = None
     ) -> tuple[User, Sequence[Revocation]] | None:
         user = self.users.get(user_id)
         if user is None or change.expected_password_hash not in (None, user.password_hash):
@@ -54,6 +54,7 @@ class MemoryUsers(MemoryLogins):
         raises_epoch = change.ending is not None and change.keep_sid is None
         changed = self.users[user_id] = replace(user, **given, epoch=user.epoch + raises_epoch)
         self._append(event)
+        self._append(also)
         if change.voids_tickets:
             self.tickets = {key: ticket for key, ticket in self.tickets.items() if ticket.user_id != user_id}
         return changed, self._end_logins(changed, change.ending, change.keep_sid)
