@@ -7,6 +7,7 @@ async with page.lifespan():
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
 import httpx
@@ -22,7 +23,7 @@ from chatkeep_ui.account.confirmation import Confirmation
 from chatkeep_ui.api_client import API_LIMITS, API_TIMEOUT, ApiConnection
 from chatkeep_ui.api_requests import FORWARDING_KEY_HEADER, ApiRequests
 from chatkeep_ui.auth_client import AuthClient
-from chatkeep_ui.email_verification import EmailVerificationPage
+from chatkeep_ui.email_verification import EmailVerificationPage, ResendPage
 from chatkeep_ui.forms import Forms
 from chatkeep_ui.front_door import FormPage, FrontDoor, front_door
 from chatkeep_ui.login_end import LoginEnd
@@ -76,6 +77,7 @@ class Page:
             timeout=API_TIMEOUT,
             limits=API_LIMITS,
             trust_env=False,
+            cookies=_keeping_none(),
         ) as http:
             with ApiConnection(self._api_url, self._api_headers) as api, open_page.opened(OpenPage(vault, api)):
                 async with streamlit_running(streamlit):
@@ -90,21 +92,27 @@ class Page:
         renewal = Renewal(auth, vault)
         streams = OpenStreams()
         forms = Forms(auth, renewal, vault, LoginEnd(auth, renewal, vault, streams), self._origins)
-        second_factor = SecondFactorPage(forms)
+        second_factor, resend = SecondFactorPage(forms), ResendPage(forms)
         form_pages: dict[str, FormPage] = {
-            "/sign-in": SignInPage(forms, second_factor),
+            "/sign-in": SignInPage(forms, second_factor, resend),
             "/sign-in/second-factor": second_factor,
             "/sign-in/passkey": PasskeySignInPage(forms),
             "/register": RegistrationPage(forms),
             "/forgot-password": ForgotPasswordPage(forms),
             "/reset-password": ResetPasswordPage(forms),
             "/verify-email": EmailVerificationPage(forms),
+            "/verify-email/resend": resend,
             "/sign-out": SignOutPage(forms),
         }
         area = AccountArea(forms, renewal, vault, requests)
         account_pages = area.routes([*ACCOUNT_PAGES, Confirmation(vault).page, *MANAGE_PAGES])
         door = FrontDoor(streamlit, forms, renewal, vault, streams)
         return front_door(door, streamlit, form_pages, account_pages)
+
+
+def _keeping_none() -> CookieJar:
+    """For a client that speaks for everybody: the cookies of one browser must not go along with the next one's."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def create_page(api_url: str, forwarding_key: str, public_url: str | None) -> Page:

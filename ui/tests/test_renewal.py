@@ -82,6 +82,13 @@ def test_the_api_learns_that_somebody_has_signed_in_with_this_browser_before(sit
         assert (site.api.seen[-1][2].get("authkeep-device") == token) is passed_on
 
 
+def test_a_stranger_does_not_pass_for_the_browser_that_was_here_before(ada: Browser, site: Site) -> None:
+    site.api.seen.clear()
+    site.browser().get("/sign-in")
+    assert site.api.seen
+    assert not [headers["cookie"] for _, _, headers in site.api.seen if "cookie" in headers]
+
+
 def test_a_forged_forwarding_line_does_not_hide_the_one_a_proxy_appends(site: Site) -> None:
     site.browser().http.get("/sign-in", headers=[("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "9.9.9.9")])
 
