@@ -1,4 +1,7 @@
-"""/verify-email: an e-mail address is confirmed by the token that was sent to it; see `password_reset.py`."""
+"""/verify-email: an e-mail address is confirmed by the token that was sent to it; see `password_reset.py`.
+
+/verify-email/resend sends another, for who tried to sign in without.
+"""
 
 from http import HTTPStatus
 
@@ -33,3 +36,29 @@ class EmailVerificationPage:
 
     def _form(self, token: str, refusal: Refusal | None = None) -> Response:
         return self._forms.show("verify_email.html", refusal, token=token)
+
+
+class ResendPage:
+    """Where the sign-in ends for an address that is not confirmed."""
+
+    def __init__(self, forms: Forms) -> None:
+        self._forms = forms
+
+    async def show(self, request: Request) -> Response:
+        """There is nothing here to look at without an address."""
+        return RedirectResponse("/sign-in", status_code=303)
+
+    async def ask(self, email: str, refusal: Refusal | None = None) -> Response:
+        """What is missing, and a button."""
+        return self._forms.show("unconfirmed.html", refusal or Refusal(status=HTTPStatus.FORBIDDEN), email=email)
+
+    async def submit(self, request: Request) -> Response:
+        """Let the API send the mail, if the address waits for one."""
+        email = (await self._forms.read(request)).get("email", "").strip()
+        if not self._forms.origins.allow_form(request):
+            return await self.ask(email, Refusal(FROM_ELSEWHERE, status=HTTPStatus.FORBIDDEN))
+        try:
+            await self._forms.auth.tell(self._forms.caller(request), "/auth/verify-email/resend", {"email": email})
+        except ApiError as error:
+            return await self.ask(email, Refusal.of(error, ()))
+        return self._forms.check_mail(request, email, "register")

@@ -101,6 +101,11 @@ class Forms:
             headers["Retry-After"] = str(shown.retry_after)
         return HTMLResponse(html, shown.status, headers)
 
+    def check_mail(self, request: Request, email: str, what: str) -> Response:
+        """A message may be on its way to `email`; the page is the same whoever has an account."""
+        on_this_machine = self.origins.on_this_machine(request)
+        return self.show("check_mail.html", email=email, what=what, on_this_machine=on_this_machine)
+
     async def read(self, request: Request) -> dict[str, str]:
         """The form's fields.
 

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chatkeep_ui.account.credentials import credential_in
+from chatkeep_ui.account.credentials import credential_in, wrong_name
 from chatkeep_ui.destination import destination, own_page_in
 from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal, chat_in
 from chatkeep_ui.problem import ApiError, SignInEnded
@@ -44,4 +44,6 @@ class PasskeySignInPage:
         except ApiError as error:
             asked, refusal = None, refusal or Refusal.of(error, ())
         chat, then = chat_in(typed.get("chat")), own_page_in(typed.get("then"))
-        return self._forms.show("passkey_sign_in.html", refusal, asked=asked, chat=chat, then=then)
+        here = self._forms.origins.on_this_machine(request)
+        wrong = wrong_name(request, asked["options"]["rpId"], on_this_machine=here) if asked else None
+        return self._forms.show("passkey_sign_in.html", refusal, asked=asked, wrong_name=wrong, chat=chat, then=then)

@@ -36,7 +36,7 @@ class ForgotPasswordPage:
             await self._forms.auth.tell(self._forms.caller(request), "/auth/forgot-password", {"email": email})
         except ApiError as error:
             return self._form(email, Refusal.of(error, ("email",)))
-        return self._forms.show("check_mail.html", email=email, what="reset")
+        return self._forms.check_mail(request, email, "reset")
 
     def _form(self, email: str, refusal: Refusal | None = None) -> Response:
         return self._forms.show("forgot_password.html", refusal, email=email)

@@ -47,7 +47,7 @@ class RegistrationPage:
         fields = {name: typed[name].strip() for name in _KEPT if typed.get(name, "").strip()}
         created = await self._forms.auth.register(caller, fields | {"password": typed["password"]})
         if not created:
-            return self._forms.show("check_mail.html", email=fields["email"], what="register")
+            return self._forms.check_mail(request, fields["email"], "register")
         granted = await self._forms.auth.login(caller, fields["email"], typed["password"])
         if isinstance(granted, SecondFactorNeeded):
             # Nobody who has just registered has one: this is somebody else's account, and their password.

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Origins:
@@ -23,6 +24,11 @@ class Origins:
     def is_https(self, connection: HTTPConnection) -> bool:
         """Do browsers reach us by https? Then cookies can be Secure."""
         return self.public_https or connection.scope["scheme"] in ("https", "wss")
+
+    def on_this_machine(self, connection: HTTPConnection) -> bool:
+        """Was the page opened at the machine that the server runs on, with nothing in between?"""
+        proxied = bool(self._public_host) or "x-forwarded-for" in connection.headers
+        return not proxied and connection.url.hostname in _LOOPBACK
 
     def allow_form(self, connection: HTTPConnection) -> bool:
         """May this POST act for the user whose cookies it carries?"""

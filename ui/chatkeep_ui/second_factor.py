@@ -14,6 +14,7 @@ from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal, chat_in
 from chatkeep_ui.problem import ApiError, SignInEnded
 
 _WRONG = "That code is not right, or it has been used. Wait for the next one and try again."
+_WRONG_PASSKEY = "That passkey is not one of this account. Try another, or use a code."
 _FACTORS = ("totp", "recovery_code", "passkey")
 
 
@@ -53,7 +54,9 @@ class SecondFactorPage:
         except SignInEnded as error:
             if error.code == "invalid_mfa_token":
                 return RedirectResponse("/sign-in?because=ended", status_code=303)
-            return await self.ask(request, needed, typed, Refusal(errors={"code": _WRONG}))
+            by_passkey = typed.get("do") == "passkey"
+            refusal = Refusal(_WRONG_PASSKEY) if by_passkey else Refusal(errors={"code": _WRONG})
+            return await self.ask(request, needed, typed, refusal)
         except ApiError as error:
             return await self.ask(request, needed, typed, Refusal.of(error, ("code",)))
         return await self._forms.let_in(request, granted, destination(typed))

@@ -9,8 +9,9 @@ from chatkeep_ui import cookies
 from chatkeep_ui.auth_client import SecondFactorNeeded
 from chatkeep_ui.destination import destination, own_page_in
 from chatkeep_ui.elsewhere import why_it_failed
+from chatkeep_ui.email_verification import ResendPage
 from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal, chat_in
-from chatkeep_ui.problem import ApiError
+from chatkeep_ui.problem import ApiError, ApiRefused
 from chatkeep_ui.second_factor import SecondFactorPage
 
 _FIELDS = ("email", "password")
@@ -27,9 +28,10 @@ _NOTICES = {
 class SignInPage:
     """Asks for e-mail and password; an install that has nobody yet asks for its first user instead."""
 
-    def __init__(self, forms: Forms, second_factor: SecondFactorPage) -> None:
+    def __init__(self, forms: Forms, second_factor: SecondFactorPage, resend: ResendPage) -> None:
         self._forms = forms
         self._second_factor = second_factor
+        self._resend = resend
 
     async def show(self, request: Request) -> Response:
         """The empty form."""
@@ -63,6 +65,8 @@ class SignInPage:
                 self._forms.caller(request), typed["email"].strip(), typed["password"]
             )
         except ApiError as error:
+            if isinstance(error, ApiRefused) and error.code == "email_not_verified":
+                return await self._resend.ask(typed["email"].strip())
             return await self._form(request, typed, Refusal.of(error, _FIELDS))
         if isinstance(granted, SecondFactorNeeded):
             return await self._second_factor.ask(request, granted, typed)

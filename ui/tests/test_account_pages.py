@@ -1,6 +1,7 @@
 """The pages of the account and of the administration, as a browser without JavaScript sees them."""
 
 import re
+from html import unescape
 
 import pytest
 
@@ -8,7 +9,7 @@ from chatkeep_ui.account import ACCOUNT_PAGES
 from chatkeep_ui.account.notices import NOTICES
 from chatkeep_ui.destination import destination
 from chatkeep_ui.manage import MANAGE_PAGES
-from ui.tests.account_stand_in import RECOVERY_CODES, TOTP_SECRET
+from ui.tests.account_stand_in import RECOVERY_CODES, TOTP_SECRET, wrong
 from ui.tests.api_stand_in import problem
 from ui.tests.site import PASSWORD, Browser, Site
 
@@ -142,11 +143,44 @@ def test_a_key_is_shown_once(confirmed: Browser) -> None:
     assert "You have no keys" in confirmed.get("/account/keys").text
 
 
-def test_an_authenticator_app_is_set_up_with_a_code(confirmed: Browser) -> None:
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "javascript:alert(1)",
+        "otpauth://totp/a",
+        "otpauth://totp/a?secret=" + "A" * 9000,
+        "otpauth://totp/[?secret=\0",
+        "otpauth://totp/" + "a" * 9000 + "?secret=" + "A" * 32,
+    ],
+)
+def test_a_setting_up_that_was_invented(confirmed: Browser, uri: str) -> None:
+    answer = confirmed.submit("/account/security", do="", totp_uri=uri)
+    assert answer.status_code == 200
+    assert "javascript:" not in answer.text
+    assert "Set up an app" in answer.text
+
+
+def test_what_the_api_does_not_offer_is_not_on_the_page(confirmed: Browser, site: Site) -> None:
+    for path in ("/auth/passkeys", "/auth/identities", "/auth/oidc"):
+        site.api.refusals[f"GET {path}"] = problem(404, "not_found", "There is nothing here.")
+    page = confirmed.get("/account/security")
+    assert page.status_code == 200
+    assert "Authenticator app" in page.text
+    assert "Passkeys" not in page.text
+    assert "Accounts elsewhere" not in page.text
+
+
+def test_an_authenticator_app_is_set_up_with_a_code(confirmed: Browser, site: Site) -> None:
     started = confirmed.submit("/account/security", do="start-totp").text
     assert TOTP_SECRET in started
     assert "<svg" in started
-    done = confirmed.submit("/account/security", do="confirm-totp", code="123456", totp_secret=TOTP_SECRET).text
+    uri = unescape(re.findall(r'name="totp_uri" value="([^"]+)"', started)[0])
+    site.api.refusals["POST /auth/mfa/totp/confirm"] = wrong("code", "That is not the code")
+    again = confirmed.submit("/account/security", do="confirm-totp", code="000000", totp_uri=uri).text
+    assert "That is not the code" in again
+    assert started.partition("<svg")[2].partition("</svg>")[0] in again
+    site.api.refusals.clear()
+    done = confirmed.submit("/account/security", do="confirm-totp", code="123456", totp_uri=uri).text
     assert all(code in done for code in RECOVERY_CODES)
     assert RECOVERY_CODES[0] not in confirmed.get("/account/security").text
 

@@ -104,7 +104,8 @@ class AccountArea:
         sign_in = self._vault.find(key)
         if sign_in is None:
             raise SignInEnded(HTTPStatus.UNAUTHORIZED, "token_expired", "Your sign-in has to be renewed.")
-        return Visit(request, self._forms.caller(request), self._requests, key, sign_in, renewed, typed)
+        caller, local = self._forms.caller(request), self._forms.origins.on_this_machine(request)
+        return Visit(request, caller, self._requests, key, sign_in, renewed, typed, on_this_machine=local)
 
     async def _answer(self, page: AccountPage, visit: Visit) -> Response:
         refusal: Refusal | None = None

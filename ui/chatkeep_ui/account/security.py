@@ -1,35 +1,57 @@
 """/account/security: second factors, passkeys, and accounts elsewhere that may sign in."""
 
 import io
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import segno
 from markupsafe import Markup
 from starlette.responses import Response
 
 from chatkeep_ui.account.area import AccountPage, Shown
-from chatkeep_ui.account.credentials import credential_in
+from chatkeep_ui.account.credentials import credential_in, wrong_name
 from chatkeep_ui.account.devices import one_segment
 from chatkeep_ui.account.visit import Visit
 from chatkeep_ui.elsewhere import onward
+from chatkeep_ui.problem import NotThere
+
+# Shorter than what a QR code can hold.
+_OFFER = re.compile(r"otpauth://totp/[!-~]{1,1200}[?&]secret=(?P<secret>[A-Z2-7]{16,128})(?:&[!-~]{1,200})?")
 
 
 async def _load(visit: Visit) -> Mapping[str, object]:
-    factors = await visit.ask("GET", "/auth/mfa")
-    passkeys = await visit.ask("GET", "/auth/passkeys")
-    identities = await visit.ask("GET", "/auth/identities")
-    providers = await visit.ask("GET", "/auth/oidc")
     return {
-        "factors": factors,
-        "passkeys": passkeys["items"],
-        "identities": identities["items"],
-        "providers": providers["items"],
+        "factors": await visit.ask("GET", "/auth/mfa"),
+        "passkeys": await _listed(visit, "/auth/passkeys"),
+        "identities": await _listed(visit, "/auth/identities"),
+        "providers": await _listed(visit, "/auth/oidc"),
+        "started": _started_totp(visit),
     }
+
+
+async def _listed(visit: Visit, path: str) -> list[Any] | None:
+    """The items at `path`; None where this deployment offers no such thing."""
+    try:
+        items: list[Any] = (await visit.ask("GET", path))["items"]
+    except NotThere:
+        return None
+    return items
+
+
+def _started_totp(visit: Visit) -> dict[str, object] | None:
+    """What was shown when the setting up began: a mistyped code must not lose it."""
+    found = _OFFER.fullmatch(visit.typed.get("totp_uri", ""))
+    return _offer(found["secret"], found[0]) if found else None
+
+
+def _offer(secret: str, uri: str) -> dict[str, object]:
+    return {"secret": secret, "uri": uri, "qr": qr_code(uri)}
 
 
 async def _start_totp(visit: Visit) -> Shown:
     made = await visit.ask("POST", "/auth/mfa/totp")
-    return Shown({"totp_secret": made["secret"], "totp_qr": qr_code(made["otpauth_uri"])})
+    return Shown({"totp": _offer(made["secret"], made["otpauth_uri"])})
 
 
 async def _confirm_totp(visit: Visit) -> Shown:
@@ -74,7 +96,9 @@ async def _unlink(visit: Visit) -> str:
 
 
 async def _passkey_options(visit: Visit) -> Mapping[str, object]:
-    return {"asked": await visit.ask("POST", "/auth/passkeys/options")}
+    asked = await visit.ask("POST", "/auth/passkeys/options")
+    host = asked["options"]["rp"]["id"]
+    return {"asked": asked, "wrong_name": wrong_name(visit.request, host, on_this_machine=visit.on_this_machine)}
 
 
 async def _add_passkey(visit: Visit) -> str | Shown:

@@ -21,6 +21,7 @@ class Visit:
     key: of the sign-in in the vault.
     typed: the form's fields; empty for a GET.
     renewed: cookies that go to the browser with whatever is answered.
+    on_this_machine: the browser runs where the server does.
     """
 
     request: Request
@@ -30,6 +31,7 @@ class Visit:
     sign_in: SignIn = field(repr=False)
     renewed: Renewed
     typed: Mapping[str, str] = field(repr=False)
+    on_this_machine: bool = False
 
     async def ask(
         self,
