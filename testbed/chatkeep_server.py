@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from authkeep.testing import find_credential
+
 # For servers that many tests share: they register, sign in and send from one address.
 GENEROUS = {
     "CHATKEEP_LIMIT_REGISTER": "10000/minute",
@@ -88,6 +90,9 @@ def running_server(data_dir: Path, environ: Mapping[str, str], *arguments: str) 
         reader.join()
         if process.stdout is not None:
             process.stdout.close()
+    # Whatever the test did to it: what a server prints is kept by others, and read by more.
+    seen = find_credential(server.read_all())
+    assert seen is None, f"the server printed a credential: {seen}"
 
 
 def _read(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> None:

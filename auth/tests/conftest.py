@@ -1,5 +1,6 @@
 import asyncio
 import importlib.util
+import logging
 import os
 import re
 import ssl
@@ -20,7 +21,7 @@ from authkeep import Auth, AuthSettings, DevelopmentMailbox, InvalidToken, Signi
 from authkeep.http import mount
 from authkeep.sql import SqlStore, metadata, migrate
 from authkeep.store import Store
-from authkeep.testing import FrozenClock, MemoryStore, cheap_passwords, signed_in
+from authkeep.testing import CredentialsInLogs, FrozenClock, MemoryStore, cheap_passwords, signed_in
 from authkeep.testing.provider import ScriptedProvider, new_key
 from authkeep.throttle import Limit, MemoryCounters
 
@@ -48,6 +49,17 @@ if importlib.util.find_spec("testbed") is None:
         if url is None:
             pytest.skip("no Valkey: set AUTHKEEP_TEST_VALKEY_URL to redis://... of an empty database")
         return url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_credential_in_any_log() -> Iterator[None]:
+    """Whatever any test makes the library log, at its most talkative."""
+    watch = CredentialsInLogs(PASSWORD)
+    logging.getLogger().addHandler(watch)
+    logging.getLogger("authkeep").setLevel(logging.DEBUG)
+    yield
+    logging.getLogger().removeHandler(watch)
+    assert watch.found == []
 
 
 @pytest.fixture

@@ -1,16 +1,30 @@
 """What the server's tests share: a migrated database of either kind, and an owner with someone else beside them."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from authkeep.testing import CredentialsInLogs
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId
 from chatkeep.migrations.schema import upgrade
 
 ALICE = OwnerId("0198c0de-0000-7000-8000-00000000000a")
 BOB = OwnerId("0198c0de-0000-7000-8000-00000000000b")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_credential_in_any_log() -> Iterator[None]:
+    """Whatever any test makes the server log, at its most talkative."""
+    watch = CredentialsInLogs()
+    logging.getLogger().addHandler(watch)
+    for name in ("authkeep", "chatkeep"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    yield
+    logging.getLogger().removeHandler(watch)
+    assert watch.found == []
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
