@@ -8,7 +8,6 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from json import JSONDecoder
 from typing import Any
 
 from joserfc import jwt
@@ -21,6 +20,7 @@ from authkeep.errors import InvalidToken, StaleToken
 from authkeep.key_ring import ED25519, HS256, SigningKey
 from authkeep.keys import SigningKeys
 from authkeep.principal import Principal, Role
+from authkeep.strict_json import StrictDecoder
 
 TYPE = "at+jwt"
 MAX_LENGTH = 4096
@@ -44,24 +44,6 @@ class VerifiedToken:
     jti: str
     expires_at: float
     kid: str
-
-
-class _StrictDecoder(JSONDecoder):
-    """JSON without duplicate members (RFC 8725, section 2.7: parsers that disagree) and without NaN."""
-
-    def __init__(self) -> None:
-        super().__init__(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("duplicate member")
-    return members
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 class _OneAlgorithm(JWSRegistry):
@@ -131,7 +113,7 @@ class AccessTokens:
         try:
             key = self._trusted_key(token, now)
             registry = self._registries[key.algorithm]
-            claims = jwt.decode(token, key.jwk, registry=registry, decoder_cls=_StrictDecoder).claims
+            claims = jwt.decode(token, key.jwk, registry=registry, decoder_cls=StrictDecoder).claims
             self._check_times(claims, now)
             return self._verified(claims, key.kid)
         except (JoseError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
@@ -139,7 +121,7 @@ class AccessTokens:
 
     def _trusted_key(self, token: str, now: float) -> SigningKey:
         """One of ours, which the header names; what the header says of the algorithm has to fit it."""
-        header = json.loads(urlsafe_b64decode(token.partition(".")[0].encode()), cls=_StrictDecoder)
+        header = json.loads(urlsafe_b64decode(token.partition(".")[0].encode()), cls=StrictDecoder)
         if not isinstance(header, dict):
             raise TypeError("header")
         # Exactly what `mint` writes. So no crit, no b64, and no jku, jwk or x5u that could name a key.
