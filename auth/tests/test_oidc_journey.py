@@ -9,7 +9,7 @@ import httpx
 
 from authkeep import Auth
 from authkeep.store import AuditAction, AuditFilter, Totp
-from authkeep.testing import FrozenClock, MemoryStore, SignedInUser, signed_in
+from authkeep.testing import FrozenClock, MemoryStore, SignedInUser, add_totp, signed_in
 from authkeep.testing.provider import ScriptedProvider
 
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
@@ -196,6 +196,16 @@ async def test_linking_needs_a_recent_sign_in(visited: Auth, browser: httpx.Asyn
         assert (refused.status_code, refused.json()["code"]) == (401, "recent_sign_in_required")
 
 
+async def test_a_stolen_password_links_nothing_to_an_account_with_a_second_factor(
+    visited: Auth, browser: httpx.AsyncClient
+) -> None:
+    thief, owner = await signed_in(visited), await signed_in(visited)
+    await add_totp(visited, owner)
+    for method, path in (("POST", "oidc/scripted/link"), ("DELETE", f"identities/{thief.user.id}")):
+        refused = await browser.request(method, f"/auth/{path}", headers=thief.headers)
+        assert (refused.status_code, refused.json()["code"]) == (401, "recent_sign_in_required")
+
+
 async def test_a_sign_in_over_there_of_last_week_is_none_of_today(
     visited: Auth, browser: httpx.AsyncClient, provider: ScriptedProvider, clock: FrozenClock
 ) -> None:
@@ -221,7 +231,7 @@ async def test_the_second_factor_is_asked_for_unless_the_operator_trusts_the_pro
     provider.claims["amr"] = ["pwd", "mfa"]
     for trusted, expected in ((frozenset(), "/sign-in?error=mfa_required"), (frozenset({"mfa"}), "/")):
         async with visiting(trusted_mfa=trusted) as (auth, browser):
-            alice = await signed_in(auth, "alice@example.com")
+            alice = await signed_in(auth, "alice@example.com", methods=["pwd", "mfa"])
             await link(browser, provider, alice)
             await auth.store.put_totp(Totp(alice.user.id, "x", None, 0, auth.clock.now()))
             app = (await auth.store.find_factors(alice.user.id)).totp

@@ -23,6 +23,7 @@ from authkeep.errors import (
     InvalidToken,
     RegistrationClosed,
 )
+from authkeep.factor_changes import require_second_factor
 from authkeep.ids import is_id
 from authkeep.logins import Logins, SignedIn
 from authkeep.mfa_tickets import MfaRequired
@@ -144,12 +145,22 @@ class ExternalAccounts:
         """Raises:
         IdentityNotFound: there is none, or it is somebody else's.
         LastWayIn: without it nobody could sign in to the account any more.
+        RecentSignInRequired: the account has a second factor, and this login was not confirmed with it.
         """
         if not is_id(identity_id):
             raise IdentityNotFound
+        await self.require_second_factor_of(principal)
         event = self._audit.event(AuditAction.IDENTITY_UNLINKED, device, actor=principal)
         if not await self._store.remove_identity(identity_id, principal.user_id, self._usable, event=event):
             raise IdentityNotFound
+
+    async def require_second_factor_of(self, principal: Principal) -> None:
+        """Before a way into the account comes or goes, as with factors.
+
+        Raises:
+            RecentSignInRequired: the account has a second factor, and this login was not confirmed with it.
+        """
+        require_second_factor(principal, await self._store.find_factors(principal.user_id))
 
     def _identity(self, provider: Provider, proof: Proof, user_id: str) -> Identity:
         now = self._clock.now()

@@ -117,6 +117,7 @@ class ExternalSignIn:
             ProviderNotFound: there is none with this id.
             InvalidInput: `return_to` is not a path of this site.
             ProviderUnavailable: the provider does not say where to go.
+            RecentSignInRequired: the account has a second factor, and the login of `linking` does not know it.
         """
         party = self.require_provider(provider_id)
         if find_local_path(return_to) is None:
@@ -124,6 +125,7 @@ class ExternalSignIn:
         kept = browser if browser is not None and _BROWSER.fullmatch(browser) else secrets.token_urlsafe(32)
         data = {"provider": provider_id, "browser": _digest(kept), "return_to": return_to, "redirect_uri": redirect_uri}
         if linking is not None:
+            await self.accounts.require_second_factor_of(linking)
             data["login_id"] = linking.login_id
         if reauthenticate:
             data["max_age"] = str(_RECENT_SECONDS)
