@@ -49,8 +49,11 @@ class AccountMail:
         """The link that chooses a new password."""
         if not await self._may_write_to(user.email_key):
             return None
-        bound = {"email_key": user.email_key}
-        return self._to(user.email, self._texts.reset_password(await self._link(Purpose.RESET_PASSWORD, user, bound)))
+        return self._to(user.email, self._texts.reset_password(await self.reset_token(user)))
+
+    async def reset_token(self, user: User) -> str:
+        """What the link that chooses a new password carries; those of before are void."""
+        return await self._link(Purpose.RESET_PASSWORD, user, {"email_key": user.email_key})
 
     async def change_of_email(self, user: User, email: str, email_key: str) -> Mail | None:
         """The link that makes another address the one of a user."""

@@ -284,7 +284,8 @@ async def test_users_that_cannot_be(ask: Any, alice: SignedInUser, user_id: str)
 
 @in_memory
 @pytest.mark.parametrize(
-    "params", [{"q": "x\x00"}, {"q": "x" * 255}, {"limit": "0"}, {"limit": "101"}, {"cursor": "x" * 37}, {"cursor": "\x00"}]
+    "params",
+    [{"q": "x\x00"}, {"q": "x" * 255}, {"limit": "0"}, {"limit": "101"}, {"cursor": "x" * 37}, {"cursor": "\x00"}],
 )
 async def test_lists_that_cannot_be(ask: Any, alice: SignedInUser, params: Any) -> None:
     assert (await ask("GET", "/users", params=params)).status_code == 422

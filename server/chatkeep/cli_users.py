@@ -101,6 +101,23 @@ async def revoke(auth: Auth, email: str) -> None:
     await auth.administration.end_logins(None, await _user_id(auth, email))
 
 
+@users_group.command("reset-password")
+@click.argument("email")
+@_operation
+async def reset_password(auth: Auth, email: str) -> None:
+    """Print a link with which somebody chooses a new password, once, within half an hour."""
+    token = await auth.password_reset.issue(email)
+    click.echo(f"{auth.settings.public_url or ''}/reset-password#token={token}")
+
+
+@users_group.command("reset-factors")
+@click.argument("email")
+@_operation
+async def reset_factors(auth: Auth, email: str) -> None:
+    """Remove the authenticator app, the passkeys and the recovery codes of somebody who has lost them."""
+    await auth.administration.reset_factors(None, await _user_id(auth, email))
+
+
 @click.group("audit")
 def audit_group() -> None:
     """Take the audit trail away, and forget the oldest of it."""

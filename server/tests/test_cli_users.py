@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from authkeep import Device, InvalidLink
 from chatkeep.app import auth_alone, prepare
 from chatkeep.cli import main
 from chatkeep.settings import Settings
 
 PASSWORD = "turnips sleep under violet lamps"
+OTHER_PASSWORD = "walnuts hum under copper skies"
 
 
 @pytest.fixture
@@ -61,6 +63,40 @@ def test_what_the_operator_does_is_on_record_without_an_actor(chatkeep: Any) -> 
         ("user.role_changed", None),
     ]
     assert events[1]["details"] == {"before": "user", "after": "admin"}
+
+
+def test_the_only_admin_has_forgotten_the_password(chatkeep: Any, data_dir: Path) -> None:
+    """No mail is set up, and nobody can sign in."""
+    link = chatkeep("users", "reset-password", "ADMIN@example.org").output
+    assert link.startswith("/reset-password#token=")
+    token = link.strip().partition("=")[2]
+
+    async def redeem() -> None:
+        async with auth_alone(Settings(data_dir=data_dir)) as auth:
+            await auth.password_reset.reset(token, OTHER_PASSWORD)
+            with pytest.raises(InvalidLink):
+                await auth.password_reset.reset(token, PASSWORD)
+            await auth.logins.sign_in("admin@example.org", OTHER_PASSWORD, Device("127.0.0.1"))
+
+    asyncio.run(redeem())
+    trail = chatkeep("audit", "export").output
+    assert token not in trail
+    assert [(event["action"], event["actor_id"]) for event in map(json.loads, trail.splitlines())][3] == (
+        "password.reset_requested",
+        None,
+    )
+
+
+def test_a_link_for_somebody_disabled(chatkeep: Any) -> None:
+    chatkeep("users", "disable", "bob@example.org")
+    refused = chatkeep("users", "reset-password", "bob@example.org")
+    assert (refused.exit_code, refused.output) == (1, "Error: Nobody who may sign in has this address.\n")
+
+
+def test_lost_factors_are_removed_from_the_machine(chatkeep: Any) -> None:
+    assert chatkeep("users", "reset-factors", "admin@example.org").exit_code == 0
+    newest = json.loads(chatkeep("audit", "export").output.splitlines()[1])
+    assert (newest["action"], newest["actor_id"]) == ("factors.reset", None)
 
 
 def test_the_trail_is_pruned_and_says_so(chatkeep: Any) -> None:
