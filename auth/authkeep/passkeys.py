@@ -20,6 +20,7 @@ from authkeep.factors.errors import (
     UnacceptablePasskey,
 )
 from authkeep.ids import is_id
+from authkeep.oidc.errors import LastWayIn
 from authkeep.one_time_secrets import OneTimeSecrets
 from authkeep.principal import Principal
 from authkeep.store import AuditAction, Passkey, Purpose, Store
@@ -130,6 +131,7 @@ class Passkeys:
         Raises:
             FactorNotFound: it is not there, or somebody else's.
             RecentSignInRequired: this login was not confirmed with the second factor.
+            LastWayIn: there is no password, no other passkey, and no identity elsewhere to sign in with.
         """
         if not is_id(passkey_id):
             raise FactorNotFound
@@ -138,9 +140,17 @@ class Passkeys:
         if found is None:
             raise FactorNotFound
         require_second_factor(principal, held)
+        if len(held.passkeys) == 1:
+            await self._require_another_way_in(principal.user_id)
         ending = self._changes.ending()
         event = self._audit.event(AuditAction.PASSKEY_REMOVED, device, actor=principal, name=found.name)
         revoked = await self._store.remove_passkey(
             passkey_id, principal.user_id, ending, principal.login_id, event=event
         )
         await self._changes.removed(principal, revoked)
+
+    async def _require_another_way_in(self, user_id: str) -> None:
+        user = await self._store.find_user(user_id)
+        has_password = user is not None and user.password_hash is not None
+        if not has_password and not await self._store.list_identities(user_id, 1, None):
+            raise LastWayIn

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth, AuthSettings, Device, PasskeyRefused, RecentSignInRequired
+from authkeep import Auth, AuthSettings, Device, LastWayIn, PasskeyRefused, RecentSignInRequired
 from authkeep.factors.webauthn import RelyingParty
-from authkeep.store import AuditAction, AuditFilter, Passkey, User
+from authkeep.store import AuditAction, AuditFilter, Passkey, User, UserChange
 from authkeep.testing import FrozenClock, SignedInUser, SoftwareAuthenticator, add_passkey, signed_in
 from authkeep.testing.authenticator import b64url
 
@@ -178,6 +178,10 @@ async def test_a_passkey_that_was_removed(
 ) -> None:
     (passkey,) = await auth.mfa.passkeys.list_all(alice.principal)
     owner = await signed_in(auth, methods=["pwd", "hwk", "mfa"])
+    with pytest.raises(LastWayIn):
+        # She has no password: without the passkey nobody could sign in, she neither.
+        await auth.mfa.passkeys.remove(owner.principal, passkey.id, HERE)
+    await auth.store.change_user(alice.user.id, UserChange(password_hash="$hash"))
     await auth.mfa.passkeys.remove(owner.principal, passkey.id, HERE)
     assert refusal(await sign_in(client, phone)) == REFUSED
 
