@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from authkeep import Auth, AuthSettings, Device, LastWayIn, PasskeyRefused, RecentSignInRequired
+from authkeep import Auth, AuthSettings, Device, PasskeyRefused, RecentSignInRequired
 from authkeep.factors.webauthn import RelyingParty
+from authkeep.oidc.errors import LastWayIn
 from authkeep.store import AuditAction, AuditFilter, Passkey, User, UserChange
 from authkeep.testing import FrozenClock, SignedInUser, SoftwareAuthenticator, add_passkey, signed_in
 from authkeep.testing.authenticator import b64url
