@@ -97,19 +97,31 @@ class Auth:
         Raises:
             ValueError: there are bcrypt hashes, and nothing installed that verifies them.
         """
-        bcrypt_hash = await self.store.find_costliest_bcrypt()
-        if bcrypt_hash is not None:
-            self.passwords.expect(bcrypt_hash)
         rotate_every = self.settings.key_rotation
         async with (
-            self.passwords.running(),
+            self.at_hand(),
             self.keys.kept_fresh(self.clock, rotate_every),
             self.revocations.running(),
             self.api_key_verifier.running(),
-            self.out_tray.running(),
             self.deletion.running(),
             self.external.running(),
         ):
+            yield self
+
+    @contextlib.asynccontextmanager
+    async def at_hand(self) -> AsyncIterator["Auth"]:
+        """Enter for a command that does something once, beside a server or before it: hashes passwords and sends mail.
+
+        Nothing is kept fresh, so tokens are not verified. What does that would be stopped in the middle of a query when
+        the command is done, a moment later.
+
+        Raises:
+            ValueError: as above.
+        """
+        bcrypt_hash = await self.store.find_costliest_bcrypt()
+        if bcrypt_hash is not None:
+            self.passwords.expect(bcrypt_hash)
+        async with self.passwords.running(), self.out_tray.running():
             yield self
 
     async def verify(self, token: str) -> Principal:

@@ -94,7 +94,7 @@ async def auth_alone(settings: Settings) -> AsyncIterator[identity.Auth]:
             await database.check()
             if not await is_current(database):
                 raise ServerUnusable("The database has another schema: run chatkeep migrate first.")
-            async with identity.make_auth(settings, database).running() as auth:
+            async with identity.make_auth(settings, database).at_hand() as auth:
                 yield auth
         finally:
             await database.aclose()
@@ -105,7 +105,7 @@ async def auth_alone(settings: Settings) -> AsyncIterator[identity.Auth]:
 async def _create_admin(settings: Settings, database: Database) -> None:
     if settings.admin_email is not None:
         auth = identity.make_auth(settings, database)
-        async with auth.running():
+        async with auth.at_hand():
             await identity.create_admin(auth, settings)
 
 
