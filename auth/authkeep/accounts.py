@@ -23,6 +23,7 @@ from authkeep.errors import (
     UnacceptablePassword,
     WrongPassword,
 )
+from authkeep.factor_changes import require_second_factor
 from authkeep.ids import is_user_id
 from authkeep.logins import Logins
 from authkeep.mail import Mail
@@ -254,10 +255,12 @@ class Accounts:
         Raises:
             WrongPassword: `current` is not the password.
             UnacceptablePassword: what to do about it is in the message.
+            RecentSignInRequired: the account has a second factor, and this login was not confirmed with it.
             InvalidToken: the account is gone or disabled.
             HashingBusy: too many others are signing in.
         """
         user = await self.get_user(principal)
+        require_second_factor(principal, await self._store.find_factors(user.id))
         try:
             check_password(new, personal=[user.email_key, user.name, *self._settings.product_names])
         except UnacceptablePassword as refusal:

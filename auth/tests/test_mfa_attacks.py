@@ -261,6 +261,14 @@ async def test_a_forgotten_laptop_removes_no_factor(
     assert refusal(answer) == (401, "recent_sign_in_required")
 
 
+async def test_a_stolen_password_is_not_changed_past_a_second_factor(client: httpx.AsyncClient, alice: Victim) -> None:
+    change = {"current_password": ALICE["password"], "new_password": "quite another long secret"}
+    old = await signed_in(alice.auth, ALICE["email"])
+    answer = await client.post("/auth/password", json=change, headers=old.headers)
+    assert refusal(answer) == (401, "recent_sign_in_required")
+    assert (await client.post("/auth/password", json=change, headers=alice.user.headers)).status_code == 204
+
+
 async def test_a_removal_ends_the_thief_elsewhere(client_on: httpx.AsyncClient, alice_on: Victim) -> None:
     thief = await signed_in(alice_on.auth, ALICE["email"], methods=MFA)
     assert (await client_on.delete("/auth/mfa/totp", headers=alice_on.user.headers)).status_code == 204
