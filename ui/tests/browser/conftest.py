@@ -9,12 +9,16 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from testbed.chatkeep_server import GENEROUS, ServerProcess, running_server
 from testbed.chromium import launch_flags
-from ui.tests.browser.people import Tab, tab
+from ui.tests.browser.people import ADMIN, PASSWORD, Tab, tab
 
 
 @pytest.fixture(scope="session")
 def chat_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with running_server(tmp_path_factory.mktemp("ui") / "data", GENEROUS) as process:
+    directory = tmp_path_factory.mktemp("ui")
+    password_file = directory / "password"
+    password_file.write_text(PASSWORD)
+    administrator = {"CHATKEEP_ADMIN_EMAIL": ADMIN, "CHATKEEP_ADMIN_PASSWORD_FILE": str(password_file)}
+    with running_server(directory / "data", GENEROUS | administrator) as process:
         yield process
 
 

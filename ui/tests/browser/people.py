@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+ADMIN = "admin@example.org"
 PASSWORD = "seven quiet otters juggle 42"
 # Time to load Streamlit's bundle on a machine that does other things too, in milliseconds.
 PATIENCE = 45_000
