@@ -21,6 +21,7 @@ from authkeep.http import (
     CurrentPrincipal,
     Guarded,
     Policy,
+    PolicyFirst,
     guarded,
     identity_of,
     mount,
@@ -98,7 +99,7 @@ async def authz_host(auth: Auth, tmp_path: Path) -> Notes:
 
 
 def notes_router(host: Notes) -> APIRouter:
-    router = APIRouter(prefix="/notes")
+    router = APIRouter(prefix="/notes", route_class=PolicyFirst)
 
     def find(note_id: str, owner: Principal) -> str:
         if host.notes.get(note_id) != owner.user_id:
@@ -143,6 +144,19 @@ def add_what_is_not_fastapi(app: FastAPI, folder: Path) -> None:
 
 async def test_everybody_is_refused_who_should_be(authz_matrix: Matrix) -> None:
     await authz_matrix.check(operations=ALL_OPERATIONS)
+
+
+async def test_strangers_with_rubbish_are_told_no_more_than_401(authz_matrix: Matrix) -> None:
+    await authz_matrix.check_strangers()
+
+
+async def test_a_route_that_validates_before_it_asks_is_found(authz_host: Notes) -> None:
+    @authz_host.app.post("/hasty")
+    @guarded(signed_in)
+    async def hasty(request: Request, limit: int) -> None: ...
+
+    with pytest.raises(MatrixFailed, match=r"^POST /hasty, called by nobody with None: 422"):
+        await Matrix(authz_host).check_strangers()
 
 
 async def test_no_guard_could_go_unnoticed(authz_matrix: Matrix) -> None:

@@ -6,12 +6,13 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from authkeep import Auth, Limit
-from authkeep.http import guarded, identity_of, mount, refuse_undeclared, signed_in, throttled
+from authkeep.http import PolicyFirst, guarded, identity_of, mount, refuse_undeclared, signed_in, throttled
 from authkeep.testing import signed_in as sign_in
 
 
 async def test_a_route_of_fastapis_own_is_guarded_and_counted_without_a_dependency(auth: Auth) -> None:
     app = FastAPI()
+    app.router.route_class = PolicyFirst
     mount(app, auth)
     auth.throttle.limits["hot"] = Limit.parse("2/minute")
 
@@ -24,7 +25,8 @@ async def test_a_route_of_fastapis_own_is_guarded_and_counted_without_a_dependen
     assert app.openapi()["paths"]["/hot/{n}"]["get"]["x-authz"] == {"policy": "signed_in"}
     user = await sign_in(auth)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http:
-        assert (await http.get("/hot/7")).status_code == 401
+        for path in ("/hot/7", "/hot/x"):
+            assert (await http.get(path)).status_code == 401
         answers = [await http.get("/hot/7?q=x", headers=user.headers) for _ in range(3)]
     assert answers[0].json() == {"n": 7, "q": "x", "user": user.user.id}
     assert [answer.status_code for answer in answers] == [200, 200, 429]

@@ -28,6 +28,7 @@ from authkeep import (
 )
 from authkeep.audit_export import export_lines
 from authkeep.http import (
+    PolicyFirst,
     identity_of,
     mount,
     owner_of,
@@ -53,6 +54,7 @@ __all__ = [
     "ChatOwner",
     "Counters",
     "OwnerId",
+    "PolicyFirst",
     "Role",
     "SigningKeys",
     "WatchLogin",

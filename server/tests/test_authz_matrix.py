@@ -95,5 +95,9 @@ async def test_everybody_is_refused_who_should_be(authz_matrix: Matrix) -> None:
     await authz_matrix.check(operations=OPERATIONS)
 
 
+async def test_strangers_with_rubbish_are_told_no_more_than_401(authz_matrix: Matrix) -> None:
+    await authz_matrix.check_strangers()
+
+
 async def test_no_guard_could_go_unnoticed(authz_matrix: Matrix) -> None:
     await authz_matrix.check_mutants()

@@ -14,6 +14,7 @@ from authkeep.http.middleware import AuthMiddleware
 from authkeep.http.mount import mount
 from authkeep.http.observe import Observation
 from authkeep.http.policies import Policy, owner_of, public, recent_sign_in, require_role, require_scope, signed_in
+from authkeep.http.policy_first import PolicyFirst
 from authkeep.http.problems import problem_response, render_auth_error
 from authkeep.http.route_walk import RoutePolicy, UndeclaredRoute, declared_routes, refuse_undeclared
 
@@ -24,6 +25,7 @@ __all__ = [
     "Guarded",
     "Observation",
     "Policy",
+    "PolicyFirst",
     "RequestIdentity",
     "RoutePolicy",
     "UndeclaredRoute",

@@ -20,8 +20,9 @@ def guarded(*checks: Policy | Check) -> Callable[[Endpoint], Endpoint]:
     """Enforce and declare policies, and count limits, on a route too hot for FastAPI's dependencies.
 
     The endpoint's first parameter is a `Request` or a `WebSocket`. It may be a plain Starlette endpoint, or one of
-    FastAPI's with more parameters; an endpoint that is a class is guarded as `Guarded(TheClass, ...)`. Unlike a
-    dependency it comes after the parameters have been validated, and `dependency_overrides` do not reach it.
+    FastAPI's with more parameters; an endpoint that is a class is guarded as `Guarded(TheClass, ...)`. Give
+    its router `route_class=PolicyFirst` then: else the parameters are validated before anybody is asked, and a stranger
+    is told 422. `dependency_overrides` do not reach it.
 
     Raises:
         TypeError: the endpoint has no parameter.

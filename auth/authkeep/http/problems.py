@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +13,7 @@ from starlette.websockets import WebSocket
 from typing_extensions import override
 
 from authkeep.errors import AuthError, InvalidInput, RequestTooLarge
+from authkeep.http.policy_first import PolicyFirst
 
 # RFC 6749, section 5.1: answers that carry credentials must not stay in a cache; nor should these refusals.
 NO_STORE = {"Cache-Control": "no-store"}
@@ -68,7 +68,7 @@ async def render_auth_error(request: Request | WebSocket, error: Exception) -> R
     return problem_response(request, error.status, error.code, error.detail, headers=headers, errors=error.errors)
 
 
-class ProblemRoute(APIRoute):
+class ProblemRoute(PolicyFirst):
     """authkeep's own routes: every refusal is problem+json, whatever the host does about its own."""
 
     @override

@@ -140,7 +140,7 @@ class _Walk:
         """What `app.frontend()` serves: tried when no other route matches, and listed nowhere else."""
         for item in getattr(router, "_iter_low_priority_routes", tuple)():
             group = getattr(item, "original_route", item)
-            declared = tuple(_calls_of(getattr(item, "dependant", None)))
+            declared = tuple(calls_of(getattr(item, "dependant", None)))
             for route in getattr(group, "routes", [group]):
                 path = getattr(item, "frontend_prefix", "") + (getattr(route, "path", None) or "/")
                 yield self._route(place, path, frozenset({"GET"}), declared)
@@ -167,13 +167,14 @@ def _mounted_app(route: BaseRoute) -> Mounted | None:
 
 
 def _policies_of(context: RouteContext) -> Iterator[object]:
-    yield from _calls_of(getattr(context, "dependant", None))
+    yield from calls_of(getattr(context, "dependant", None))
     if isinstance(context.endpoint, Guarded):
         yield from context.endpoint.policies
     yield from getattr(context.endpoint, ENDPOINT_ATTRIBUTE, ())
 
 
-def _calls_of(dependant: Dependant | None) -> Iterator[object]:
+def calls_of(dependant: Dependant | None) -> Iterator[object]:
+    """All that a route depends on, directly or not."""
     for dependency in dependant.dependencies if dependant else ():
         yield dependency.call
-        yield from _calls_of(dependency)
+        yield from calls_of(dependency)

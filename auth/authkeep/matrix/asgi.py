@@ -44,8 +44,11 @@ class AsgiClient:
     async def call(
         self, method: str, url: str, token: str | None, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """One request, or one opening of a WebSocket (method `WEBSOCKET`); `token` is a bearer's."""
-        content = b"" if body is None else json.dumps(body).encode()
+        """One request, or one opening of a WebSocket (method `WEBSOCKET`); `token` is a bearer's.
+
+        A body of bytes is sent as it is, and called JSON like the others.
+        """
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent = [(b"host", _HOST), (b"content-length", str(len(content)).encode())]
         if content:
             sent.append((b"content-type", b"application/json"))
@@ -59,15 +62,16 @@ class AsgiClient:
 
 def _scope(method: str, url: str, headers: list[tuple[bytes, bytes]], address: str) -> dict[str, Any]:
     is_websocket = method == "WEBSOCKET"
+    path, _, query = url.partition("?")
     return {
         "type": "websocket" if is_websocket else "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": method,
         "scheme": "ws" if is_websocket else "http",
-        "path": unquote(url),
-        "raw_path": url.encode(),
-        "query_string": b"",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
         "root_path": "",
         "headers": headers,
         "client": (address, 40000),

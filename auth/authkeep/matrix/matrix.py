@@ -1,6 +1,7 @@
 """The matrix itself: every operation x every caller, and the same again with one guard missing."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -17,6 +18,9 @@ from authkeep.matrix.operations import Operation, operations_of
 from authkeep.matrix.sample import Parameters, Sample
 from authkeep.matrix.verdicts import Verdict, expected, verdict_of
 from authkeep.principal import Principal
+
+# Not JSON, not UTF-8, deeper than a parser goes, another type than any route wants.
+_RUBBISH = (None, b"{", b"\xff", b"[" * 20_000, b"7")
 
 
 class AuthzHost(Protocol):
@@ -63,6 +67,22 @@ class Matrix:
             listed = "\n".join(map(str, self.operations))
             raise MatrixFailed(f"there are {len(self.operations)} operations, not {operations}:\n{listed}")
         _raise_if_any([found for operation in self.operations for found in await self._deviations(operation)])
+
+    async def check_strangers(self) -> None:
+        """Send rubbish to every operation that is not public, as nobody: 401 comes before whatever is wrong with it.
+
+        Raises:
+            MatrixFailed: somebody who has not signed in was told something else.
+        """
+        guarded = [it for it in self.operations if not all(isinstance(policy, Public) for policy in it.policies)]
+        names = (await self._unharmed_sample()).parameters
+        found = []
+        for operation in guarded:
+            for url, body in itertools.product(_rubbish_urls(operation, names), _RUBBISH):
+                answer = await self._client.call(operation.method, url, None, body)
+                if verdict_of(answer) is not Verdict.UNAUTHENTICATED:
+                    found.append(f"{operation}, called by nobody with {body!r}: {answer.status} ({answer.content})")
+        _raise_if_any(found)
 
     async def check_mutants(self) -> None:
         """Remove each guard of each operation in turn, and look whether `check` would have told.
@@ -121,6 +141,11 @@ class Matrix:
         body = sample.bodies.get(str(operation))
         content = body(parameters) if body is not None else None
         return await self._client.call(operation.method, operation.url(parameters), token, content)
+
+
+def _rubbish_urls(operation: Operation, names: Iterable[str]) -> Iterator[str]:
+    for value in ("%00", "x" * 5000):
+        yield operation.url(dict.fromkeys(names, value)) + "?limit=x&cursor=%00&since=x"
 
 
 def _callers_of(operation: Operation) -> Iterator[Caller]:

@@ -18,9 +18,9 @@ from chatkeep.chat.recovery import interrupt_if_stale
 from chatkeep.chat.schemas import Accepted, SendRequest
 from chatkeep.chat.send import NewMessage, send
 from chatkeep.errors import NotFound
-from chatkeep.identity import ChatOwner, OwnerId, identity_of, owned, throttled
+from chatkeep.identity import ChatOwner, OwnerId, PolicyFirst, identity_of, owned, throttled
 
-router = APIRouter(prefix="/chat", tags=["chat"])
+router = APIRouter(prefix="/chat", route_class=PolicyFirst, tags=["chat"])
 
 _SEQ = re.compile(r"[0-9]{1,18}")
 

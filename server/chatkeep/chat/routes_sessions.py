@@ -26,10 +26,10 @@ from chatkeep.chat.sessions import (
     get_session,
     list_sessions,
 )
-from chatkeep.identity import ChatOwner, owned
+from chatkeep.identity import ChatOwner, PolicyFirst, owned
 from chatkeep.paging import Cursor, Page, PageLimit
 
-router = APIRouter(prefix="/chat", tags=["chat"])
+router = APIRouter(prefix="/chat", route_class=PolicyFirst, tags=["chat"])
 
 CursorText = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")]
 
