@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from uuid_utils.compat import uuid7
 
@@ -17,8 +17,6 @@ from authkeep.principal import Principal, Scope
 from authkeep.revocation import Revocations
 from authkeep.settings import AuthSettings
 from authkeep.store import ApiKey, AuditAction, Revocation, Store
-
-_CLOCK_MARGIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ class ApiKeys:
         if not is_id(key_id):
             raise ApiKeyNotFound
         # A process remembers a key for at most as long as an access token lives; the margin is for clocks that differ.
-        until = self._clock.now() + self._settings.access_lifetime + _CLOCK_MARGIN
+        until = self._clock.now() + self._settings.revocation_lifetime
         revocation = Revocation(str(uuid7()), key_id, principal.user_id, None, until)
         event = self._audit.event(AuditAction.API_KEY_REVOKED, device, actor=principal, key_id=key_id)
         if not await self._store.revoke_api_key(revocation, event=event):

@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from typing_extensions import override
 from uuid_utils.compat import uuid7
@@ -52,7 +52,6 @@ from authkeep.store import (
 )
 
 _log = logging.getLogger("authkeep.logins")
-_CLOCK_MARGIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class Logins:
         self._audit = audit
         self._mfa_tickets = MfaTickets(store, OneTimeSecrets(store, clock))
         # A token minted just before its revocation lives this long; the margin is for clocks that differ.
-        self._remember = settings.access_lifetime + _CLOCK_MARGIN
+        self._remember = settings.revocation_lifetime
         self._rules = RotationRules(
             tokens=refresh_tokens,
             grace=settings.refresh_grace,

@@ -15,6 +15,8 @@ from authkeep.throttle import Limit
 _SCOPE = re.compile(r"[a-z][a-z0-9._:-]{0,63}", re.ASCII)
 _API_KEY_PREFIX = re.compile(r"[a-z][a-z0-9]{1,9}_", re.ASCII)
 
+_CLOCK_MARGIN = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthSettings:
@@ -135,6 +137,11 @@ class AuthSettings:
         for origin in self.trusted_origins:
             if not origin.startswith(("https://", "http://")) or origin.count("/") != 2:
                 raise ValueError(f"trusted_origins: {origin!r} is not an origin such as https://app.example")
+
+    @property
+    def revocation_lifetime(self) -> timedelta:
+        """How long a revocation is remembered: longer than any token lives, on clocks that differ by a minute."""
+        return self.access_lifetime + _CLOCK_MARGIN
 
     @property
     def limits(self) -> Mapping[str, Limit]:
