@@ -15,12 +15,13 @@ REFRESH_TIMEOUT = httpx.Timeout(4.0)
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """How this install takes new people."""
+    """How this install takes new people, and whether it can help who forgot their password."""
 
     open: bool
     first_user: bool
     setup_code_required: bool
     password_min_length: int
+    password_reset: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class AuthClient:
             first_user=bool(body.get("first_user", False)),
             setup_code_required=bool(body.get("setup_code_required", False)),
             password_min_length=int(body.get("password_min_length", 15)),
+            password_reset=bool(body.get("password_reset", True)),
         )
 
     async def register(self, caller: Caller, fields: Mapping[str, str]) -> bool:

@@ -50,7 +50,8 @@ class SignInPage:
             return await self._second_factor.ask(request, SecondFactorNeeded(*needed), {})
         refusal = Refusal(why_it_failed(failed), status=HTTPStatus.OK) if failed else None
         wanted = {name: request.query_params.get(name, "") for name in ("chat", "then")}
-        return await self._form(request, wanted, refusal, notice=notice, can_register=registration.open)
+        offered = {"can_register": registration.open, "can_reset": registration.password_reset}
+        return await self._form(request, wanted, refusal, notice=notice, **offered)
 
     async def submit(self, request: Request) -> Response:
         """Sign in with what was typed."""
@@ -80,6 +81,7 @@ class SignInPage:
         *,
         notice: str = "",
         can_register: bool = True,
+        can_reset: bool = True,
     ) -> Response:
         try:
             providers = await self._forms.auth.providers(self._forms.caller(request))
@@ -95,5 +97,6 @@ class SignInPage:
             to=destination(typed),
             notice=notice,
             can_register=can_register,
+            can_reset=can_reset,
             providers=providers,
         )

@@ -52,6 +52,7 @@ class ApiStandIn:
 
     setup_code: str | None = None
     registration_open: bool = True
+    sends_mail: bool = True
     token_life: float = 300.0
     answer: str = ANSWER * 12
     pace: float = 0.03
@@ -107,6 +108,7 @@ class ApiStandIn:
         return JSONResponse(
             {
                 "open": self.registration_open,
+                "password_reset": self.sends_mail,
                 "first_user": not self.users,
                 "setup_code_required": self.setup_code is not None and not self.users,
             }

@@ -224,6 +224,12 @@ def test_a_login_that_was_ended_elsewhere_leads_to_the_sign_in(confirmed: Browse
     assert confirmed.get("/account").headers["location"].startswith("/sign-in?because=ended")
 
 
+def test_a_server_that_sends_no_mail_offers_none(ada: Browser, site: Site) -> None:
+    assert "/forgot-password" in site.browser().get("/sign-in").text
+    site.api.sends_mail = False
+    assert "/forgot-password" not in site.browser().get("/sign-in").text
+
+
 def test_providers_have_a_button_each(ada: Browser, site: Site) -> None:
     site.api.providers = [{"id": "corp", "name": "Corp & Sons"}]
     page = site.browser().get("/sign-in?then=/account/keys").text
