@@ -146,6 +146,18 @@ def test_a_new_password_signs_out_every_other_browser(ada: Visitor, browser: Cal
     assert signed_in(other)
 
 
+def test_guessing_locks_strangers_out_and_not_the_browser_of_the_owner(
+    ada: Visitor, browser: Callable[..., Visitor]
+) -> None:
+    ada.send("/sign-out")
+    stranger = browser(ada.email)
+    for _ in range(10):
+        assert "do not match" in stranger.sign_in("not this one at all")
+    assert "Too many requests" in stranger.sign_in()
+    ada.sign_in(then="/account")
+    assert ada.path == "/account"
+
+
 def test_devices_are_recognised_and_ended(ada: Visitor, browser: Callable[..., Visitor]) -> None:
     phone = browser(ada.email, user_agent=IPHONE)
     phone.sign_in()
