@@ -4,6 +4,7 @@ ApiError
   ├─ Unreachable      no answer at all: refused, timed out, broke off
   └─ ApiRefused       an answer that is not the wanted one; has `status`, `code` and `detail`
        ├─ SignInEnded      401
+       ├─ NotAllowed       403
        ├─ NotThere         404: not there and not yours are one answer
        ├─ TooMany          429; has `retry_after` in seconds
        └─ InvalidFields    422; has `fields`, field name -> what is wrong with it
@@ -40,6 +41,10 @@ class SignInEnded(ApiRefused):
     """The access token is not, or no longer, accepted."""
 
 
+class NotAllowed(ApiRefused):
+    """This user may not."""
+
+
 class NotThere(ApiRefused):
     """There is no such thing for this user."""
 
@@ -71,7 +76,7 @@ def raise_for_problem(response: httpx.Response) -> None:
     """Raise the error that matches `response`, whose body must have been read.
 
     Raises:
-        SignInEnded, NotThere, TooMany, InvalidFields: see the module.
+        SignInEnded, NotAllowed, NotThere, TooMany, InvalidFields: see the module.
         ApiRefused: any other answer from 400 up, and redirects, which the API never sends.
     """
     if response.is_success:
@@ -82,6 +87,8 @@ def raise_for_problem(response: httpx.Response) -> None:
     match status:
         case 401:
             raise SignInEnded(status, code, detail)
+        case 403:
+            raise NotAllowed(status, code, detail)
         case 404:
             raise NotThere(status, code, detail)
         case 429:

@@ -21,7 +21,7 @@ from chatkeep_ui.api_requests import ApiRequests
 from chatkeep_ui.destination import own_page_in
 from chatkeep_ui.elsewhere import why_it_failed
 from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal
-from chatkeep_ui.problem import ApiError, SignInEnded
+from chatkeep_ui.problem import ApiError, NotAllowed, NotThere, SignInEnded
 from chatkeep_ui.renewal import Renewal
 from chatkeep_ui.vault import Vault
 
@@ -143,6 +143,9 @@ class AccountArea:
             values = {} if shown.alone else await page.load(visit)
         except SignInEnded as error:
             return await self._not_accepted(error, visit)
+        except (NotAllowed, NotThere) as error:
+            # To try again would not help.
+            return self._forms.show("refused.html", Refusal.of(error, ()))
         except ApiError as error:
             return self._forms.show("trouble.html", Refusal.of(error, ()), chat="")
         failed = visit.request.query_params.get("error")
