@@ -17,7 +17,7 @@ def test_no_token_is_in_reach_of_scripts(ada: Tab) -> None:
     reach = ada.page.evaluate(REACH)
     cookies = ada.page.context.cookies()
 
-    assert {cookie["name"] for cookie in cookies} == {"authkeep_refresh", "chatkeep_page"}
+    assert {cookie["name"] for cookie in cookies} == {"authkeep_device", "authkeep_refresh", "chatkeep_page"}
     assert all(cookie["httpOnly"] for cookie in cookies)
     assert ada.page.evaluate("document.cookie") == ""
     assert not any(cookie["value"] in reach for cookie in cookies)
