@@ -18,8 +18,8 @@ from tests.house.repository import ROOT
 
 # What runs its tests. Of the workspace nothing: no chatkeep, no page, no testbed.
 TEST_TOOLS = [
-    "aiosmtpd", "aiosqlite", "httpx", "hypothesis", "pytest", "pytest-asyncio", "pyjwt", "pytest-socket", "pytest-timeout",
-    "slowapi", "uvicorn",
+    "aiosmtpd", "aiosqlite", "httpx", "hypothesis", "pytest", "pyjwt", "pytest-asyncio", "pytest-socket",
+    "pytest-timeout", "slowapi", "uvicorn",
 ]  # fmt: skip
 EXTRAS = ["sql", "postgresql", "valkey", "bcrypt", "smtp", "passkeys", "oidc"]
 # One of each kind: what reads the package's files, what an extra brings, what a reader of the documentation would run.
