@@ -21,6 +21,8 @@ from authkeep.clock import Clock
 from authkeep.errors import MailBusy, MailNotConfigured
 
 _log = logging.getLogger("authkeep.mail")
+# Of its own, so that whoever looks for credentials in logs can pass over this one alone.
+_mailbox = logging.getLogger("authkeep.mail.mailbox")
 _LINE = 998
 
 
@@ -73,7 +75,7 @@ class DevelopmentMailbox:
 
     async def send(self, mail: Mail) -> None:
         self.mails.append(mail)
-        _log.info("Not sent, as no mail server is set. To %s: %s\n\n%s", mail.to, mail.subject, mail.text)
+        _mailbox.info("Not sent, as no mail server is set. To %s: %s\n\n%s", mail.to, mail.subject, mail.text)
 
 
 Errand = Callable[[], Awaitable[Mail | None]]

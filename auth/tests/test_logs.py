@@ -23,3 +23,10 @@ async def test_what_we_hand_out_is_recognised_in_a_log(auth: Auth) -> None:
 )
 def test_what_is_no_credential_is_left_alone(harmless: str) -> None:
     assert find_credential(harmless) is None
+
+
+def test_only_the_developers_mailbox_may_show_a_link() -> None:
+    watch = CredentialsInLogs()
+    for name in ("authkeep.mail", "authkeep.mail.mailbox"):
+        watch.emit(logging.makeLogRecord({"name": name, "levelno": logging.INFO, "msg": "akr_" + "a" * 40}))
+    assert [line.partition(":")[0] for line in watch.found] == ["authkeep.mail"]
