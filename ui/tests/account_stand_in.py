@@ -170,5 +170,22 @@ def _get_user(api: Any, user: dict[str, Any], request: Request, body: dict[str, 
 
 
 def _list_events(api: Any, user: dict[str, Any], request: Request, body: dict[str, Any]) -> dict[str, Any]:
-    event = {"id": str(uuid7()), "at": NOW, "action": "login", "outcome": "failure", "actor_id": None}
-    return _page([event | {"subject_id": user["id"], "address": "198.51.100.7", "details": {"reason": "<b>x</b>"}}])
+    event = {
+        "id": str(uuid7()),
+        "at": NOW,
+        "action": "login",
+        "outcome": "failure",
+        "actor_id": None,
+        "actor_email": None,
+    }
+    return _page(
+        [
+            event
+            | {
+                "subject_id": user["id"],
+                "subject_email": user["email"],
+                "address": "198.51.100.7",
+                "details": {"reason": "<b>x</b>"},
+            }
+        ]
+    )

@@ -213,7 +213,9 @@ def test_an_administrator_finds_and_changes_people(confirmed: Browser, site: Sit
 
 
 def test_the_trail_is_text_and_comes_as_a_file_too(confirmed: Browser) -> None:
-    assert "&lt;b&gt;x&lt;/b&gt;" in confirmed.get("/manage/audit").text
+    page = confirmed.get("/manage/audit").text
+    assert "&lt;b&gt;x&lt;/b&gt;" in page
+    assert "ada@example.org</a>" in page
     file = confirmed.submit("/manage/audit", do="export")
     assert file.text == '{"action":"login"}\n'
     assert file.headers["content-disposition"] == 'attachment; filename="audit.jsonl"'
