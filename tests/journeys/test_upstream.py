@@ -1,7 +1,9 @@
 """A real server process against a scripted OpenAI-compatible endpoint over a socket: well, slow, broken, down."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -49,6 +51,19 @@ def test_an_answer_comes_through_whole(alice: Person) -> None:
     assert text.split() == [str(n) for n in range(1, 501)]
     assert alice.messages(chat)[1]["content"] == text
     assert alice.messages(chat)[1]["model"] == "scripted"
+
+
+def test_nobody_need_stay_for_an_answer_without_end() -> None:
+    """The scripted endpoint goes on serving: a write to somebody who left neither waits nor fails."""
+    question = b'{"model":"scripted","messages":[{"role":"user","content":"[[fault endless-line]]"}]}'
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(question)
+    with running_upstream() as base_url:
+        for leaves_after in range(0, 1_000_000, 25_000):
+            with socket.create_connection(("127.0.0.1", urlsplit(base_url).port or 0), timeout=30) as reader:
+                reader.sendall(head + question)
+                read = 0
+                while read <= leaves_after:
+                    read += len(reader.recv(65536))
 
 
 def test_the_chosen_model_answers(alice: Person) -> None:

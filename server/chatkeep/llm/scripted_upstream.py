@@ -155,7 +155,8 @@ class _Exchange(asyncio.Protocol):
     def _pump(self) -> None:
         """Write until the reader cannot keep up, a pause comes, or the answer ends."""
         write = self._transport.write
-        while self._writable:
+        # A reader that went away is told of by a callback, which an answer without end must leave room for.
+        while self._writable and not self._transport.is_closing():
             step = next(self._steps, End.HANG)
             if isinstance(step, bytes):
                 write(step)
