@@ -18,7 +18,12 @@ function renew() {
   return renewing;
 }
 
+// Whoever signs out is on the way to the page that says so, and not to the one for a sign-in that has ended.
+let signingOut = false;
+addEventListener("submit", (event) => { signingOut ||= event.target.getAttribute("action") === "/sign-out"; });
+
 function leave() {
+  if (signingOut) return;
   const chat = new URLSearchParams(location.search).get("chat");
   location.replace("/sign-in?because=ended" + (chat ? "&chat=" + encodeURIComponent(chat) : ""));
 }
