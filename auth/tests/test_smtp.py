@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from email import message_from_bytes
 from email.headerregistry import Address
@@ -14,6 +14,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP as Server  # noqa: N811
@@ -55,6 +56,17 @@ class Inbox:
 @pytest.fixture
 def inbox() -> Inbox:
     return Inbox()
+
+
+@pytest.fixture(autouse=True)
+async def hung_up(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Goes on until the client's side of every connection is closed: after TLS, that takes a few turns of the loop."""
+    started = [request.getfixturevalue(name) for name in ("server", "strict_server") if name in request.fixturenames]
+    yield
+    ports = {controller.port for controller in started}
+    # The address of the other end is empty while there is none.
+    while ports & {getattr(end.raddr, "port", 0) for end in psutil.Process().net_connections("tcp")}:  # noqa: ASYNC110
+        await asyncio.sleep(0.002)
 
 
 def mailer_at(controller: Controller, **options: Any) -> SmtpMailer:

@@ -18,7 +18,7 @@ from tests.house.repository import ROOT
 
 # What runs its tests. Of the workspace nothing: no chatkeep, no page, no testbed.
 TEST_TOOLS = [
-    "aiosmtpd", "aiosqlite", "httpx", "hypothesis", "pytest", "pyjwt", "pytest-asyncio", "pytest-socket",
+    "aiosmtpd", "aiosqlite", "httpx", "hypothesis", "psutil", "pytest", "pyjwt", "pytest-asyncio", "pytest-socket",
     "pytest-timeout", "slowapi", "uvicorn",
 ]  # fmt: skip
 EXTRAS = ["sql", "postgresql", "valkey", "bcrypt", "smtp", "passkeys", "oidc"]

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -10,6 +11,9 @@ ADMIN = "admin@example.org"
 PASSWORD = "seven quiet otters juggle 42"
 # Time to load Streamlit's bundle on a machine that does other things too, in milliseconds.
 PATIENCE = 45_000
+Theme = Literal["light", "dark"]
+# Both themes and both widths, without looking at everything four times.
+THEMES: tuple[tuple[Theme, int], ...] = (("light", 1280), ("dark", 390))
 
 
 @dataclass

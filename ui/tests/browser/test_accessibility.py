@@ -1,4 +1,4 @@
-"""axe finds nothing, in both themes and at both widths; no rule is left out."""
+"""axe finds nothing, in both themes and at both widths, which need not be tried in every combination."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from testbed.chatkeep_server import ServerProcess
-from ui.tests.browser.people import PATIENCE, tab, violations
+from ui.tests.browser.people import PATIENCE, THEMES, Theme, tab, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LONG = """[[say # Tides
@@ -27,10 +27,9 @@ def height(t): return "three"  # metres
 [NOAA](https://tides.example) ![chart](http://evil.example/x.png) `x`]]"""
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "width"), THEMES)
 def test_axe_finds_no_violation(
-    chat_server: ServerProcess, profile: Callable[..., BrowserContext], theme: str, width: int
+    chat_server: ServerProcess, profile: Callable[..., BrowserContext], theme: Theme, width: int
 ) -> None:
     context = profile(viewport={"width": width, "height": 844}, color_scheme=theme, has_touch=width < 500)
     person = tab(context, chat_server.url)
