@@ -27,7 +27,7 @@ run: setup ## Start the server: API and web page on one port
 
 .PHONY: test
 test: lint testbed ## Check the code, then run all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m testbed.halves $(ARGS)
 
 .PHONY: coverage
 coverage: setup testbed ## Run all tests and say which lines none of them reaches (takes half as long again)
