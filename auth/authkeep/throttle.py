@@ -24,7 +24,7 @@ class Limit:
     """`count` uses in each `period`, all of which may come at once.
 
     Attributes:
-        seconds: the period. interval: seconds that one use costs.
+        seconds: the period. interval: seconds that one use costs. quota: both as the RateLimit-Policy field has them.
 
     Raises:
         ValueError: the count or the period is not positive.
@@ -34,13 +34,15 @@ class Limit:
     period: timedelta
     seconds: float = field(init=False, repr=False, compare=False)
     interval: float = field(init=False, repr=False, compare=False)
+    quota: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.period <= timedelta(0):
             raise ValueError("a limit needs a positive count and a positive period, such as 30/minute")
-        # Worked out once, since every request that counts asks for both.
+        # Worked out once, since every request that counts asks for them.
         object.__setattr__(self, "seconds", self.period.total_seconds())
         object.__setattr__(self, "interval", self.seconds / self.count)
+        object.__setattr__(self, "quota", f"q={self.count};w={math.ceil(self.seconds)}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -76,7 +78,7 @@ class Decision(NamedTuple):
     @property
     def policy(self) -> str:
         """The value of the RateLimit-Policy field."""
-        return f'"{self.name}";q={self.limit.count};w={math.ceil(self.limit.seconds)}'
+        return f'"{self.name}";{self.limit.quota}'
 
     @property
     def state(self) -> str:
@@ -148,12 +150,12 @@ class Throttle:
             KeyError: no limit has this name.
         """
         limit = self.limits[name]
-        period = limit.seconds
-        cost = limit.interval * uses
+        period, interval = limit.seconds, limit.interval
+        cost = interval * uses
         allowed, ahead = await self._counters.advance(f"{name}:{key}", cost, period)
-        remaining = max(0, math.floor((period - ahead) / limit.interval + 1e-6))
+        remaining = max(0, int((period - ahead) / interval + 1e-6))
         retry_after = 0.0 if allowed else max(0.0, ahead + cost - period)
-        return Decision(name, allowed, limit, remaining, retry_after, ahead - period + (remaining + 1) * limit.interval)
+        return Decision(name, allowed, limit, remaining, retry_after, ahead - period + (remaining + 1) * interval)
 
     async def require(self, name: str, key: str, *, uses: int = 1) -> Decision:
         """As `hit`, for callers that have nothing else to do with a refusal.

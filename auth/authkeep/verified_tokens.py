@@ -8,7 +8,6 @@ revocation is the caller's next question.
 import hashlib
 
 from authkeep.access_tokens import MAX_LENGTH, AccessTokens, VerifiedToken
-from authkeep.errors import InvalidToken
 from authkeep.keys import SigningKeys
 
 # About a kilobyte each.
@@ -33,17 +32,29 @@ class VerifiedTokens:
         Raises:
             InvalidToken: for whatever reason.
         """
-        if len(token) > MAX_LENGTH or not token.isascii():
-            raise InvalidToken
-        # Only the digest is kept: a dump of this process's memory should not be a list of credentials.
-        digest = hashlib.blake2b(token.encode("ascii"), digest_size=32).digest()
-        known = self._known.get(digest)
+        known = self.find(token, now=now)
         if known is not None:
-            if now < known.expires_at and self._keys.find(known.kid, now) is not None:
-                return known
-            del self._known[digest]
+            return known
         verified = self._access_tokens.verify(token, now=now)
         if len(self._known) >= self._capacity:
             del self._known[next(iter(self._known))]
-        self._known[digest] = verified
+        self._known[_digest(token)] = verified
         return verified
+
+    def find(self, token: str, *, now: float) -> VerifiedToken | None:
+        """What is known of a token that is still good; None says nothing but that `verify` has to be asked."""
+        if len(token) > MAX_LENGTH:
+            return None
+        digest = _digest(token)
+        known = self._known.get(digest)
+        if known is None:
+            return None
+        if now < known.expires_at and self._keys.find(known.kid, now) is not None:
+            return known
+        del self._known[digest]
+        return None
+
+
+def _digest(token: str) -> bytes:
+    # Only this is kept: a dump of this process's memory should not be a list of credentials.
+    return hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=32).digest()

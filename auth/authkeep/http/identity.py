@@ -26,7 +26,7 @@ class RequestIdentity:
     # costs more than all the rest of authentication.
     __slots__ = ("_address", "_headers", "_peer", "_refusal", "_scheme", "auth", "decisions", "principal")
 
-    def __init__(self, auth: Auth, scope: Scope, principal: Principal | None, refusal: AuthError | None) -> None:
+    def __init__(self, auth: Auth, scope: Scope, principal: Principal | None, refusal: AuthError | None = None) -> None:
         self.auth = auth
         self.principal = principal
         self.decisions: list[Decision] = []
@@ -85,7 +85,14 @@ class RequestIdentity:
         Raises:
             RateLimited: the limit is used up.
         """
-        decision = await self.auth.throttle.hit(name, key)
+        self.note(await self.auth.throttle.hit(name, key))
+
+    def note(self, decision: Decision) -> None:
+        """What `count` does once it is known what the limit says.
+
+        Raises:
+            RateLimited: the limit is used up.
+        """
         self.decisions.append(decision)
         if not decision.allowed:
             raise RateLimited(retry_after=decision.retry_after)
@@ -102,8 +109,8 @@ class RequestIdentity:
 
     def limit_headers(self) -> list[tuple[bytes, bytes]]:
         """The RateLimit fields for everything that was counted; several limits make one list each."""
-        policies = ", ".join(decision.policy for decision in self.decisions)
-        states = ", ".join(decision.state for decision in self.decisions)
+        policies = ", ".join([decision.policy for decision in self.decisions])
+        states = ", ".join([decision.state for decision in self.decisions])
         return [(b"ratelimit-policy", policies.encode("ascii")), (b"ratelimit", states.encode("ascii"))]
 
 

@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from authkeep.auth import Auth
 from authkeep.errors import AuthError, InvalidToken, StaleToken
 from authkeep.http.identity import SCOPE_KEY, Headers, RequestIdentity
-from authkeep.principal import Principal
 
 
 class AuthMiddleware:
@@ -25,7 +24,14 @@ class AuthMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        identity = scope[SCOPE_KEY] = await self._identify(scope)
+        try:
+            token = bearer_token(scope["headers"])
+            # Nearly every token has been here before, and needs no coroutine.
+            principal = None if token is None else self._auth.verify_known(token) or await self._auth.verify(token)
+            identity = RequestIdentity(self._auth, scope, principal)
+        except AuthError as error:
+            identity = await self._refused(scope, error)
+        scope[SCOPE_KEY] = identity
 
         # Not a coroutine of its own: a stream sends many messages, and each would cost one more.
         def send_with_limits(message: Message) -> Awaitable[None]:
@@ -35,17 +41,10 @@ class AuthMiddleware:
 
         await self._app(scope, receive, send_with_limits)
 
-    async def _identify(self, scope: Scope) -> RequestIdentity:
-        principal: Principal | None = None
-        refusal: AuthError | None = None
-        try:
-            token = bearer_token(scope["headers"])
-            if token is not None:
-                principal = await self._auth.verify(token)
-        except AuthError as error:
-            refusal = error.with_traceback(None)  # whose frames hold the scope, which holds this: see RequestIdentity
-            refusal.__context__ = None
-        identity = RequestIdentity(self._auth, scope, principal, refusal)
+    async def _refused(self, scope: Scope, refusal: AuthError) -> RequestIdentity:
+        refusal.__traceback__ = None  # whose frames hold the scope, which holds this: see RequestIdentity
+        refusal.__context__ = None
+        identity = RequestIdentity(self._auth, scope, None, refusal)
         if isinstance(refusal, InvalidToken) and not isinstance(refusal, StaleToken):
             await identity.count_failure()
         return identity
