@@ -8,7 +8,6 @@ from typing import Any, TypeAlias, TypeVar
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from authkeep.http.identity import identity_of
 from authkeep.http.policies import Policy
 
 ENDPOINT_ATTRIBUTE = "__authz__"
@@ -38,12 +37,8 @@ def guarded(*checks: Policy | Check) -> Callable[[Endpoint], Endpoint]:
         async def enforcing(*given: Any, **named: Any) -> Any:
             # Starlette passes the connection by position, FastAPI by name.
             connection = given[0] if given else named[first]
-            identity = identity_of(connection.scope)
             for check in checks:
-                if isinstance(check, Policy):
-                    check.check(identity)
-                else:
-                    await check(connection)
+                await check(connection)
             return await endpoint(*given, **named)
 
         setattr(enforcing, ENDPOINT_ATTRIBUTE, [check for check in checks if isinstance(check, Policy)])
