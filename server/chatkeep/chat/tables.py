@@ -8,6 +8,8 @@ _Id = Uuid(as_uuid=False)
 
 RUNNING_STATES = ("queued", "running")
 _IS_RUNNING = text("state IN ('queued', 'running')")
+_IS_DELETED = text("deleted_at IS NOT NULL")
+_EXPIRES = text("expires_at IS NOT NULL")
 
 chat_sessions = Table(
     "chat_sessions",
@@ -15,10 +17,20 @@ chat_sessions = Table(
     Column("id", _Id, primary_key=True),
     Column("owner", String(64), nullable=False),
     Column("title", String(200)),
+    # "user" or "model", whoever gave the title; None: the first words of the first message.
+    Column("titled_by", String(16)),
     Column("model", String(200)),
+    # The newest message of the branch on show; None: the newest of all.
+    Column("leaf_id", _Id),
+    Column("pinned_at", UtcDateTime),
+    Column("archived_at", UtcDateTime),
+    Column("deleted_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Index(None, "owner", "updated_at", "id"),
+    Index("ix_chat_sessions_deleted_at", "deleted_at", sqlite_where=_IS_DELETED, postgresql_where=_IS_DELETED),
+    Index("ix_chat_sessions_expires_at", "expires_at", sqlite_where=_EXPIRES, postgresql_where=_EXPIRES),
 )
 
 messages = Table(
@@ -30,6 +42,7 @@ messages = Table(
     Column("parent_id", _Id, ForeignKey("messages.id", ondelete="SET NULL")),
     Column("role", String(16), nullable=False),
     Column("content", Text, nullable=False),
+    Column("reasoning", Text),
     Column("status", String(16), nullable=False),
     Column("model", String(200)),
     Column("citations", JSON, nullable=False),

@@ -10,12 +10,16 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import DBAPIError
 
 from chatkeep.chat import tables as chat_tables
-from chatkeep.db import Database, DatabaseUnusable, driver_says
+from chatkeep.db import Database, DatabaseUnusable, driver_says, metadata
 from chatkeep.identity import AUTH_MIGRATIONS, auth_metadata
+from chatkeep.limits import tables as limits_tables
 from chatkeep.row_security import EVERYBODY, NoRoleForRows, provide_role
 
 # Any number will do, as long as no other program on the same database takes it: "chatkeep" on a telephone keypad.
 _ADVISORY_LOCK = 24285337
+
+# Whose tables are in the one `metadata` once they are imported.
+SLICES = (chat_tables, limits_tables)
 
 _HERE = Path(__file__).parent
 VERSIONS = f"{_HERE / 'versions'}\n{AUTH_MIGRATIONS}"
@@ -24,7 +28,7 @@ VERSIONS = f"{_HERE / 'versions'}\n{AUTH_MIGRATIONS}"
 
 def target_metadata() -> list[MetaData]:
     """Every table, for `alembic check`."""
-    return [chat_tables.messages.metadata, auth_metadata]
+    return [metadata, auth_metadata]
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
@@ -51,7 +55,7 @@ async def upgrade(database: Database) -> None:
         _refuse_newer(connection)
         command.upgrade(alembic_config(connection), "heads")
         if connection.dialect.name == "postgresql":
-            provide_role(connection, list(chat_tables.messages.metadata.tables))
+            provide_role(connection, list(metadata.tables))
 
     try:
         async with database.migrating() as db:

@@ -1,0 +1,73 @@
+"""Branches, the bin, temporary chats, reasoning, and what has been used."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from chatkeep.db import UtcDateTime
+from chatkeep.row_security import guard
+
+revision = "0003_streams"
+down_revision = "0002_row_security"
+branch_labels = None
+depends_on = None
+
+_ID = sa.Uuid(as_uuid=False)
+_IS_DELETED = sa.text("deleted_at IS NOT NULL")
+_EXPIRES = sa.text("expires_at IS NOT NULL")
+_SESSION_COLUMNS = (
+    ("titled_by", sa.String(16)),
+    ("leaf_id", _ID),
+    ("pinned_at", UtcDateTime),
+    ("archived_at", UtcDateTime),
+    ("deleted_at", UtcDateTime),
+    ("expires_at", UtcDateTime),
+)
+
+
+def upgrade() -> None:
+    for name, type_ in _SESSION_COLUMNS:
+        op.add_column("chat_sessions", sa.Column(name, type_))
+    op.create_index(
+        "ix_chat_sessions_deleted_at",
+        "chat_sessions",
+        ["deleted_at"],
+        sqlite_where=_IS_DELETED,
+        postgresql_where=_IS_DELETED,
+    )
+    op.create_index(
+        "ix_chat_sessions_expires_at", "chat_sessions", ["expires_at"], sqlite_where=_EXPIRES, postgresql_where=_EXPIRES
+    )
+    op.add_column("messages", sa.Column("reasoning", sa.Text()))
+    _create_usage_records()
+
+
+def _create_usage_records() -> None:
+    op.create_table(
+        "usage_records",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("model", sa.String(200)),
+        sa.Column("provider", sa.String(64)),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("api_key_id", _ID),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("prompt_tokens", sa.Integer(), nullable=False),
+        sa.Column("completion_tokens", sa.Integer(), nullable=False),
+        sa.Column("cost_micros", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("settled_at", UtcDateTime),
+        sa.PrimaryKeyConstraint("id", name="pk_usage_records"),
+    )
+    op.create_index("ix_usage_records_owner_created_at", "usage_records", ["owner", "created_at"])
+    if op.get_context().dialect.name == "postgresql":
+        for statement in guard("usage_records"):
+            op.execute(statement)
+
+
+def downgrade() -> None:
+    op.drop_table("usage_records")
+    op.drop_column("messages", "reasoning")
+    op.drop_index("ix_chat_sessions_expires_at", "chat_sessions")
+    op.drop_index("ix_chat_sessions_deleted_at", "chat_sessions")
+    for name, _ in reversed(_SESSION_COLUMNS):
+        op.drop_column("chat_sessions", name)
