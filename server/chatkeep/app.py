@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from fastapi import Depends, FastAPI
 
 from chatkeep import identity
-from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.dependencies import ChatServices
 from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.routes_generations import router as generations_router
@@ -23,6 +22,7 @@ from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_sessions_of
 from chatkeep.data_dir import DataDirUnusable, make_private
 from chatkeep.db import Database, DatabaseUnusable
+from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel
 from chatkeep.llm.selection import build_chat_model
 from chatkeep.migrations.schema import is_current, upgrade

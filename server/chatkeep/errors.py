@@ -8,7 +8,8 @@ application/problem+json (RFC 9457).
       ├─ BodyTooLarge           ops/bodies.py    413
       ├─ HostNotAllowed         ops/hosts.py     403
       ├─ CursorInvalid          paging.py        422
-      └─ GenerationRunning, IdempotencyKeyReused, UnknownModel, LogGone, ...   chat/errors.py
+      ├─ UnknownModel           llm/catalogue.py   422
+      └─ GenerationRunning, IdempotencyKeyReused, LogGone, ...   chat/errors.py
 
 What stops the server from starting is no answer to a request, and stands apart: `SettingsInvalid`, `DatabaseUnusable`,
 `ServerUnusable`.

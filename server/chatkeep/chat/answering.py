@@ -10,7 +10,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import find_generation, finish_generation
 from chatkeep.chat.messages import list_path, write_answer
@@ -18,6 +17,7 @@ from chatkeep.chat.prompt import build_prompt
 from chatkeep.chat.records import Generation, State
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId
+from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel, ModelError, Usage
 
 log = logging.getLogger(__name__)

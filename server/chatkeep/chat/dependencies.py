@@ -6,11 +6,11 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.db import Database, Db
 from chatkeep.identity import ChatOwner
+from chatkeep.llm.catalogue import ModelCatalogue
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ ChatkeepError
 ├─ GenerationRunning       409   the session is still being answered
 ├─ IdempotencyKeyReused    409   the key came before with another request
 ├─ ParentNotAnswerable     422   the parent is not a message of this session that can be continued
-├─ UnknownModel            422   the model is not on offer
 ├─ TooManyStreams          429   the user holds as many streams open as anybody may
 ├─ LogGone                 410   the events have expired: read the message
 └─ Draining                503   the server is about to stop
@@ -46,18 +45,6 @@ class ParentNotAnswerable(ChatkeepError):
 
     def __init__(self) -> None:
         super().__init__("parent_id must be a finished answer of the same chat session.")
-
-
-class UnknownModel(ChatkeepError):
-    """The model is not on offer here."""
-
-    status = 422
-    code = "unknown_model"
-    title = "This model is not on offer"
-
-    def __init__(self, model: str, known: list[str]) -> None:
-        offered = ", ".join(known[:20]) or "none at the moment"
-        super().__init__(f"{model[:100]!r} is not one of the models on offer: {offered}.")
 
 
 class TooManyStreams(ChatkeepError):

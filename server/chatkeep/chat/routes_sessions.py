@@ -104,9 +104,6 @@ async def messages(
 async def models(_: ChatOwner, services: Services) -> ModelsOut:
     """The models on offer, the default first."""
     offer = await services.catalogue.offer()
-    items = [
-        ModelOut(id=info.id, default=n == 0, builtin=info.builtin, ready=info.ready, progress=info.progress)
-        for n, info in enumerate(offer.models)
-    ]
+    items = [ModelOut.of(info, default=n == 0) for n, info in enumerate(offer.models)]
     error = {"code": offer.error.code, "message": offer.error.message} if offer.error else None
     return ModelsOut(items=items, error=error)

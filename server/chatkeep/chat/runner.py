@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from chatkeep.chat.answering import Answering, Equipment
-from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import beat
 from chatkeep.chat.messages import write_texts
@@ -14,6 +13,7 @@ from chatkeep.chat.records import LOGIN_ENDED, Generation, State
 from chatkeep.chat.recovery import STALE_AFTER, recover
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId, WatchLogin
+from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel
 from chatkeep.row_security import EVERYBODY
 

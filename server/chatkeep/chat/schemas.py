@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from chatkeep.chat.records import Generation, State
+from chatkeep.llm.model import ModelInfo
 
 MAX_MESSAGE_CHARACTERS = 200_000
 UNTITLED = "New chat"
@@ -121,14 +122,41 @@ class Accepted(BaseModel):
         )
 
 
+class Price(BaseModel):
+    """What a million tokens cost, in the currency of the administrator's price table."""
+
+    prompt: float | None
+    completion: float | None
+
+
 class ModelOut(BaseModel):
-    """A model on offer; `progress` runs from 0 to 1 while it is loading."""
+    """A model on offer; `progress` runs from 0 to 1 while it is loading. One that is not `healthy` has just failed."""
 
     id: str
     default: bool
     builtin: bool
     ready: bool
     progress: float
+    provider: str | None
+    context_tokens: int | None
+    price: Price | None
+    healthy: bool
+
+    @classmethod
+    def of(cls, info: ModelInfo, *, default: bool) -> Self:
+        """As it travels."""
+        priced = info.prompt_price is not None or info.completion_price is not None
+        return cls(
+            id=info.id,
+            default=default,
+            builtin=info.builtin,
+            ready=info.ready,
+            progress=info.progress,
+            provider=info.provider,
+            context_tokens=info.context_tokens,
+            price=Price(prompt=info.prompt_price, completion=info.completion_price) if priced else None,
+            healthy=info.healthy,
+        )
 
 
 class ModelsOut(BaseModel):

@@ -41,13 +41,15 @@ class Usage:
 class Chunk:
     """What one read brought: some text (perhaps none), and near the end the finish reason and the usage.
 
-    Where several chunks carry a usage, the last one counts. `text` can always be encoded as UTF-8 and stored: it holds
+    `reasoning` is what the model thought before it answered, where its endpoint tells: no part of the answer. Where
+    several chunks carry a usage, the last one counts. Both texts can always be encoded as UTF-8 and stored: they hold
     no lone surrogate and no NUL, whatever the model sent.
     """
 
     text: str = ""
     finish_reason: str | None = None
     usage: Usage | None = None
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class ModelInfo:
 
     `progress` (0 to 1) tells how far a model that is not `ready` has come with loading. `slots` is how many answers
     it writes at once before others wait, `context_tokens` what prompt and answer may hold together; None: not known.
+    `provider` names where it is, and `other_names` is what it answers to besides `id`. The prices are for a million
+    tokens. A model that is not `healthy` has just failed to answer, and is tried all the same.
     """
 
     id: str
@@ -64,6 +68,11 @@ class ModelInfo:
     progress: float = 1.0
     slots: int | None = None
     context_tokens: int | None = None
+    provider: str | None = None
+    other_names: tuple[str, ...] = ()
+    prompt_price: float | None = None
+    completion_price: float | None = None
+    healthy: bool = True
 
 
 class ModelError(Exception):

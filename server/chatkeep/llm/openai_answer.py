@@ -2,7 +2,16 @@
 
 from chatkeep.llm.model import Chunk, ModelError, ModelGarbage, Usage
 from chatkeep.llm.openai_errors import from_codes
-from chatkeep.llm.openai_frames import DONE, Frame, decode_frame, error_codes_in_frame, storable, text_of, usage_of
+from chatkeep.llm.openai_frames import (
+    DONE,
+    Frame,
+    decode_frame,
+    error_codes_in_frame,
+    reasoning_of,
+    storable,
+    text_of,
+    usage_of,
+)
 from chatkeep.llm.sse import SseEventTooLarge, SseParser
 
 
@@ -31,6 +40,7 @@ class AnswerDecoder:
             self.error = ModelGarbage("The model endpoint sent a single piece larger than any answer's.")
             return None
         texts: list[str] = []
+        thoughts: list[str] = []
         finish_reason: str | None = None
         usage: Usage | None = None
         try:
@@ -40,6 +50,8 @@ class AnswerDecoder:
                     break
                 frame = decode_frame(event)
                 texts.append(text_of(frame))
+                if thought := reasoning_of(frame):
+                    thoughts.append(thought)
                 finish_reason = _finish_reason(frame) or finish_reason
                 usage = usage_of(frame) or usage
                 if (codes := error_codes_in_frame(frame)) is not None:
@@ -48,8 +60,9 @@ class AnswerDecoder:
         except ModelGarbage as error:
             self.error = error
         self.finished = self.finished or finish_reason is not None
+        reasoning = self._bounded(storable("".join(thoughts))) if thoughts else ""
         text = self._bounded(storable("".join(texts)))
-        return Chunk(text, finish_reason, usage) if text or finish_reason or usage else None
+        return Chunk(text, finish_reason, usage, reasoning) if text or reasoning or finish_reason or usage else None
 
     def _bounded(self, text: str) -> str:
         room = self._max_characters - self._characters

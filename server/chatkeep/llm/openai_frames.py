@@ -7,7 +7,7 @@ in the part we need (`choices`, `delta.content`) is garbage.
 import json
 import re
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -26,6 +26,9 @@ class _Part(msgspec.Struct, gc=False):
 
 class _Delta(msgspec.Struct):
     content: str | list[_Part] | None = None
+    # Two names for what a model thinks aloud; neither is of the standard, so neither may break an answer.
+    reasoning_content: Any = None
+    reasoning: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -131,15 +134,27 @@ def _mend(value: object) -> object:
 
 def text_of(frame: Frame) -> str:
     """The text that a frame adds to the answer; "" for role, tool and reasoning frames."""
-    if not frame.choices:
-        return ""
-    choice = frame.choices[0]
-    delta = choice.delta or choice.message
-    if delta is None or delta.content is None or choice.index:
+    delta = _delta_of(frame)
+    if delta is None or delta.content is None:
         return ""
     if isinstance(delta.content, str):
         return delta.content
     return "".join(part.text or "" for part in delta.content if part.type == "text")
+
+
+def reasoning_of(frame: Frame) -> str:
+    """What a frame adds to the model's thoughts; those who send it under both names send it twice."""
+    delta = _delta_of(frame)
+    if delta is None:
+        return ""
+    thought = delta.reasoning_content or delta.reasoning
+    return thought if isinstance(thought, str) else ""
+
+
+def _delta_of(frame: Frame) -> _Delta | None:
+    if not frame.choices or frame.choices[0].index:
+        return None
+    return frame.choices[0].delta or frame.choices[0].message
 
 
 def storable(text: str) -> str:

@@ -8,7 +8,6 @@ from time import monotonic
 import pytest
 from sqlalchemy import update
 
-from chatkeep.chat.catalogue import ModelCatalogue
 from chatkeep.chat.errors import Draining, GenerationRunning
 from chatkeep.chat.generations import find_generation, finish_generation, request_stop
 from chatkeep.chat.messages import find_message
@@ -20,6 +19,7 @@ from chatkeep.chat.tables import generations
 from chatkeep.db import Database
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
+from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.scripted import ScriptedChatModel
 from chatkeep.row_security import EVERYBODY
 

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import openai
 import pytest
 
-from chatkeep.llm.model import Usage
+from chatkeep.llm.model import Chunk, ModelGarbage, Usage
 from chatkeep.llm.openai import OpenAIChatModel
+from chatkeep.llm.openai_answer import AnswerDecoder
 from chatkeep.llm.scripted_upstream import ScriptedUpstream
 from chatkeep.llm.testing import ask
 
@@ -59,3 +60,23 @@ async def test_what_it_refuses_we_refuse(status: str, official: openai.AsyncOpen
         await official.chat.completions.create(model="scripted", messages=[{"role": "user", "content": message}])
     assert refusal.value.status_code == int(status)
     assert (await ask(model, message)).error is not None
+
+
+async def test_what_a_model_thinks_aloud_is_kept_apart_and_counted_once(model: OpenAIChatModel) -> None:
+    answer = await ask(model, "[[say done]][[fault reasoning]]")
+    assert "".join(chunk.reasoning for chunk in answer.chunks) == "Hm."
+    assert answer.text == "done"
+
+
+async def test_a_thought_of_another_shape_breaks_no_answer() -> None:
+    decoder = AnswerDecoder(max_characters=1000)
+    delta = b'{"content": "yes", "reasoning": {"effort": [1]}, "reasoning_content": null}'
+    assert decoder.feed(b'data: {"choices": [{"delta": ' + delta + b"}]}\n\n") == Chunk("yes")
+    assert decoder.error is None
+
+
+async def test_endless_thinking_is_bounded() -> None:
+    decoder = AnswerDecoder(max_characters=10)
+    chunk = decoder.feed(b'data: {"choices": [{"delta": {"reasoning": "' + b"x" * 100 + b'"}}]}\n\n')
+    assert chunk == Chunk(reasoning="x" * 10)
+    assert isinstance(decoder.error, ModelGarbage)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chatkeep.chat.errors import UnknownModel
+from chatkeep.errors import ChatkeepError
 from chatkeep.llm.model import ChatModel, ModelError, ModelInfo
 
 FRESH_SECONDS = 30.0
@@ -13,12 +13,28 @@ FRESH_SECONDS_OF_FAILURE = 3.0
 _PATIENCE_SECONDS = 1.0
 
 
+class UnknownModel(ChatkeepError):
+    """The model is not on offer here."""
+
+    status = 422
+    code = "unknown_model"
+    title = "This model is not on offer"
+
+    def __init__(self, model: str, known: Sequence[str]) -> None:
+        offered = ", ".join(known[:20]) or "none at the moment"
+        super().__init__(f"{model[:100]!r} is not one of the models on offer: {offered}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """The models, the default first, or why they cannot be told."""
 
     models: Sequence[ModelInfo]
     error: ModelError | None = None
+
+    def find(self, name: str) -> ModelInfo | None:
+        """The model that answers to `name`."""
+        return next((info for info in self.models if name == info.id or name in info.other_names), None)
 
     @property
     def fresh_seconds(self) -> float:
@@ -57,9 +73,8 @@ class ModelCatalogue:
             UnknownModel: the endpoint answers, and does not have it.
         """
         offer = await self.offer()
-        known = [info.id for info in offer.models]
-        if offer.error is None and model not in known:
-            raise UnknownModel(model, known)
+        if offer.error is None and offer.find(model) is None:
+            raise UnknownModel(model, [info.id for info in offer.models])
 
     async def known_default(self) -> str | None:
         """The default's name if it can be told at once or nearly so; for those who can do without it."""
