@@ -24,7 +24,10 @@ from chatkeep.data_dir import DataDirUnusable, make_private
 from chatkeep.db import Database, DatabaseUnusable
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel
-from chatkeep.llm.selection import build_chat_model
+from chatkeep.llm.openai import OpenAIChatModel
+from chatkeep.llm.providers import Endpoint, ProvidersChatModel
+from chatkeep.llm.routes_to_models import Described
+from chatkeep.llm.selection import build_chat_model, build_endpoint
 from chatkeep.migrations.schema import is_current, upgrade
 from chatkeep.ops import health, problems
 from chatkeep.ops.bodies import BodyLimit
@@ -43,6 +46,9 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 64 * 1024
 # A message of 200,000 characters in UTF-8, escaped, with room to spare.
 MAX_BODY_BYTES_AT = {"/chat/send": 2 * 1024 * 1024}
+
+# The provider of CHATKEEP_LLM_BASE_URL where there are others beside it.
+_ONLY = "default"
 
 
 class ServerUnusable(Exception):
@@ -184,6 +190,26 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
 
 
 def _make_chat_model(settings: Settings) -> ChatModel:
+    if not settings.providers:
+        return _make_only_model(settings)
+    endpoints = []
+    if settings.llm_base_url is not None:
+        only = _make_only_model(settings)
+        if not isinstance(only, OpenAIChatModel) or _ONLY in settings.providers:
+            raise ServerUnusable(
+                "CHATKEEP_LLM_BASE_URL beside CHATKEEP_PROVIDERS is the provider 'default': it must be an http(s) "
+                "address, and no other may have that id."
+            )
+        endpoints.append(Endpoint(_ONLY, only, dict.fromkeys(settings.llm_models, Described())))
+    for provider, named in settings.providers.items():
+        try:
+            endpoints.append(build_endpoint(provider, named))
+        except ValueError as error:
+            raise ServerUnusable(f"CHATKEEP_PROVIDERS, {provider}: {error}") from None
+    return ProvidersChatModel(endpoints)
+
+
+def _make_only_model(settings: Settings) -> ChatModel:
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
     try:
         return build_chat_model(settings.llm_base_url, key, settings.llm_models)

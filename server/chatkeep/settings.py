@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from chatkeep.settings_oidc import OidcProvider
-from chatkeep.settings_oidc import Words as CommaSeparated
+from chatkeep.settings_providers import ModelProvider
+from chatkeep.settings_tables import Words as CommaSeparated
 from chatkeep.settings_urls import (
     check_database_url,
     check_http_url,
@@ -60,13 +61,18 @@ class Settings(BaseModel):
     )
     llm_base_url: str | None = Field(
         None,
-        description="OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1. Empty: the small built-in model. "
-        "`scripted:` answers by rule, for demonstrations.",
+        description="OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1. Empty: the small built-in model, "
+        "unless there are CHATKEEP_PROVIDERS. `scripted:` answers by rule, for demonstrations.",
     )
     llm_api_key: SecretStr | None = Field(None, description="Key for that endpoint.")
     llm_models: CommaSeparated = Field(
         (),
         description="Models on offer, comma-separated, the first is the default. Empty: ask the endpoint.",
+    )
+    providers: dict[Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9]){0,31}$")], ModelProvider] = Field(
+        {},
+        description="Several endpoints at once, with prices and stand-ins: CHATKEEP_PROVIDERS_OPENROUTER_BASE_URL, "
+        "_API_KEY_FILE and so on, or a table in the file; see below.",
     )
     llm_context_tokens: int = Field(
         8192,

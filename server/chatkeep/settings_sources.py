@@ -14,14 +14,16 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from chatkeep.settings import Settings
-from chatkeep.settings_oidc import is_provider_variable, merged, providers_in
-from chatkeep.settings_oidc import shown as shown_providers
+from chatkeep.settings_oidc import OIDC_TABLES
+from chatkeep.settings_providers import PROVIDER_TABLES
+from chatkeep.settings_tables import merged
 from chatkeep.settings_urls import masked
 
 PREFIX = "CHATKEEP_"
 CONFIG_FILE = "CHATKEEP_CONFIG_FILE"
 DEFAULT_CONFIG_FILE = "chatkeep.toml"
 _MAY_HOLD_SECRETS = ("_url", "_key")
+_TABLES = {tables.setting: tables for tables in (OIDC_TABLES, PROVIDER_TABLES)}
 
 
 class SettingsInvalid(Exception):
@@ -90,11 +92,11 @@ def _from_dotenv(file: Path) -> dict[str, str]:
 
 def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
     """Blank means unset, as compose files write it."""
-    single = (name for name in Settings.model_fields if name != "oidc")
+    single = (name for name in Settings.model_fields if name not in _TABLES)
     named = ((name, variables.get(PREFIX + name.upper(), "")) for name in single)
     values: dict[str, Any] = {name: value.strip() for name, value in named if value.strip()}
-    providers = providers_in(variables)
-    return {**values, "oidc": providers} if providers else values
+    tables = ((name, of_name.in_variables(variables)) for name, of_name in _TABLES.items())
+    return {**values, **{name: named for name, named in tables if named}}
 
 
 def _from_file(file: Path, *, required: bool) -> dict[str, Any]:
@@ -116,8 +118,13 @@ def _unknown_variables(environ: Mapping[str, str], source: str, dotenv: Mapping[
         f"{place}: {_unknown(name, known)}"
         for place, variables in ((source, environ), (".env", dotenv))
         for name in sorted(variables)
-        if name.startswith(PREFIX) and name not in known and not is_provider_variable(name)
+        if name.startswith(PREFIX) and name not in known and not is_table_variable(name)
     ]
+
+
+def is_table_variable(name: str) -> bool:
+    """Whether this variable sets something in a table of a setting that has several."""
+    return any(tables.has_variable(name) for tables in _TABLES.values())
 
 
 def _unknown(name: str, known: list[str]) -> str:
@@ -129,7 +136,7 @@ def _explain(error: ValidationError, sources: Mapping[str, str]) -> str:
     lines = []
     for problem in error.errors(include_url=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
-        if name == "oidc":
+        if name in _TABLES:
             where = "_".join(str(part) for part in problem["loc"]).upper().replace("-", "_")
             lines.append(f"{PREFIX}{where}: {problem['msg'].removeprefix('Value error, ')} (from {sources[name]})")
             continue
@@ -150,7 +157,7 @@ def _shown(value: Any) -> str:
         case SecretStr():
             return "********"
         case dict():
-            return shown_providers(value)
+            return ", ".join(f"{name} ({table.shown})" for name, table in value.items())
         case tuple():
             return ",".join(value)
         case str() if "://" in value:

@@ -200,3 +200,47 @@ def test_a_provider_that_lacks_something_is_named_without_its_secret(tmp_path: P
     with pytest.raises(SettingsInvalid, match="CHATKEEP_OIDC_X_CLIENT_ID: Field required") as refusal:
         load_settings({}, environ, tmp_path)
     assert "a secret" not in str(refusal.value)
+
+
+def test_model_endpoints_come_from_a_file_and_their_keys_from_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "chatkeep.toml").write_text(
+        """
+        [providers.router]
+        base_url = "https://router.example/v1"
+        [providers.router.models."big/one"]
+        alias = "big"
+        prompt_price = 1.25
+        completion_price = 10
+        context_tokens = 400_000
+        [providers.own-gpu]
+        base_url = "http://gpu:8000"
+        models = ["small", "tiny"]
+        """
+    )
+    loaded = load_settings({}, {"CHATKEEP_PROVIDERS_ROUTER_API_KEY": "a key that nobody shows"}, tmp_path)
+    router, own = loaded.settings.providers["router"], loaded.settings.providers["own-gpu"]
+    assert router.models["big/one"].alias == "big"
+    assert router.models["big/one"].prompt_price == 1.25
+    assert list(own.models) == ["small", "tiny"]
+    shown = str(loaded.rows())
+    assert "router (https://router.example/v1)" in shown
+    assert "nobody shows" not in shown + repr(loaded.settings)
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ('[providers.x]\nbase_url = "ftp://x"', "CHATKEEP_PROVIDERS_X_BASE_URL: must be an http"),
+        ('[providers.x]\nbase_url = "https://user:secret@x"', "must not contain a user name or password"),
+        ('[providers.x]\nmodels = ["a"]', "CHATKEEP_PROVIDERS_X_BASE_URL: Field required"),
+        ('[providers."a/b"]\nbase_url = "https://x"', "should match pattern"),
+        ('[providers.x]\nbase_url = "https://x"\nmodels.a.prompt_price = -1', "greater than or equal to 0"),
+        ('[providers.x]\nbase_url = "https://x"\nmodels.a.prompt_price = nan', "finite number"),
+        ('[providers.x]\nbase_url = "https://x"\napi_key = "secret"\napi_key_file = "/k"', "set one of them"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_is_named(table: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "chatkeep.toml").write_text(table)
+    with pytest.raises(SettingsInvalid, match=complaint) as refusal:
+        load_settings({}, {}, tmp_path)
+    assert "secret" not in str(refusal.value)

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from chatkeep.settings import Settings
-from chatkeep.settings_oidc import is_provider_variable
-from chatkeep.settings_sources import CONFIG_FILE
+from chatkeep.settings_sources import CONFIG_FILE, is_table_variable
 from tests.house.repository import ROOT, tracked
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -93,7 +92,7 @@ def test_the_api_page_has_every_operation(generate: dict[str, Any]) -> None:
 def test_every_variable_that_is_named_is_a_setting(file: Path) -> None:
     known = {f"CHATKEEP_{name.upper()}" for name in Settings.model_fields} | {CONFIG_FILE, "CHATKEEP_TEST_CHROMIUM"}
     named = set(re.findall(r"CHATKEEP_[A-Z_]+[A-Z]\b", file.read_text()))
-    assert {name for name in named if not is_provider_variable(name)} <= known
+    assert {name for name in named if not is_table_variable(name)} <= known
 
 
 def test_the_changelog_has_the_version_and_all_distributions_share_it() -> None:

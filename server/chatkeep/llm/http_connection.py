@@ -49,13 +49,17 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    def send(self, request: bytes) -> Response:
-        """Write a whole request. The connection is open and idle."""
+    def send(self, request: bytes, first_byte: float | None = None) -> Response:
+        """Write a whole request. The connection is open and idle. `first_byte` stands in for the bound of that name."""
         if self._transport is None:
             raise ConnectionBroken("closed")
         self._header_bytes = 0
         self._response = Response(
-            self._loop, self._bounds, on_room=self.resume_reading, on_finished=self._finished_with
+            self._loop,
+            self._bounds,
+            on_room=self.resume_reading,
+            on_finished=self._finished_with,
+            first_byte=first_byte,
         )
         self._transport.write(request)
         return self._response

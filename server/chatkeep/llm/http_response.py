@@ -86,6 +86,7 @@ class Response:
         *,
         on_room: Callable[[], None],
         on_finished: Callable[["Response", bool], None],
+        first_byte: float | None = None,
     ) -> None:
         now = loop.time()
         self._loop = loop
@@ -99,7 +100,7 @@ class Response:
         self._error: HttpStreamError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._expires = now + bounds.total
-        self._deadline = now + bounds.first_byte
+        self._deadline = now + (bounds.first_byte if first_byte is None else first_byte)
         self._late = False
         self.idle = bounds.idle
         self.began = False

@@ -46,15 +46,24 @@ class StreamingClient:
         """Connections that exist now, idle ones among them."""
         return len(self._open)
 
-    async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Response:
-        """Send a request and wait for the response's header. `path` is appended to the base URL's path.
+    async def request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        *,
+        first_byte: float | None = None,
+    ) -> Response:
+        """Send a request and wait for the response's header. `path` is appended to the base URL's path; `first_byte`
+        stands in for the bound of that name.
 
         Raises:
             HttpStreamError: no response came.
         """
         message = self._encode(method, path, headers, body)
         if connection := self._take_idle():
-            response = connection.send(message)
+            response = connection.send(message, first_byte)
             try:
                 await self._header_of(response)
             except ConnectionBroken:
@@ -65,7 +74,7 @@ class StreamingClient:
             else:
                 return response
         connection = await self._connect()
-        response = connection.send(message)
+        response = connection.send(message, first_byte)
         await self._header_of(response)
         return response
 

@@ -110,10 +110,17 @@ class ModelRateLimited(ModelUnavailable):
 
 
 class ModelRefused(ModelError):
-    """The endpoint answered 4xx: a wrong key, an unknown model, a prompt it will not take."""
+    """The endpoint answered 4xx: a wrong key, an unknown model, a prompt it will not take.
+
+    `status` is what it answered; `param` and `reason` are the member of the request and the code that it named, both
+    of them its own words.
+    """
 
     code = "model_refused"
     retryable = False
+    status: int | None = None
+    param: str | None = None
+    reason: str | None = None
 
 
 class ModelPromptTooLong(ModelRefused):

@@ -54,6 +54,14 @@ def from_transport(error: HttpStreamError, *, answering: bool) -> ModelError:
 
 def from_status(status: int, codes: frozenset[str], headers: Mapping[bytes, bytes]) -> ModelError:
     """Translate a response whose status is not 200."""
+    error = _of_status(status, codes, headers)
+    if isinstance(error, ModelRefused):
+        error.status = status
+        error.reason = next(iter(sorted(codes)), None)
+    return error
+
+
+def _of_status(status: int, codes: frozenset[str], headers: Mapping[bytes, bytes]) -> ModelError:
     if status == 429 and not codes & _NO_CREDIT:
         return ModelRateLimited(_RATE_LIMIT_REACHED, _retry_after(headers))
     if (known := _from_codes(codes)) is not None:
@@ -70,7 +78,10 @@ def from_codes(codes: frozenset[str]) -> ModelError:
 
 
 _RATE_LIMIT_REACHED = "The model provider's rate limit is reached. Try again shortly."
-_KEY_REFUSED = "The model endpoint refused chatkeep's key. The administrator can set it in CHATKEEP_LLM_API_KEY."
+_KEY_REFUSED = (
+    "The model endpoint refused chatkeep's key. The administrator can set it in CHATKEEP_LLM_API_KEY, or the "
+    "provider's api_key."
+)
 _REDIRECTED = "The model endpoint redirects elsewhere. Its final address belongs into CHATKEEP_LLM_BASE_URL."
 _REFUSALS: Mapping[int, str] = {
     301: _REDIRECTED,

@@ -54,6 +54,7 @@ class _Usage(msgspec.Struct):
 class _Error(msgspec.Struct):
     code: str | int | None = None
     type: str | None = None
+    param: Any = None
 
 
 class _ErrorBody(msgspec.Struct):
@@ -194,6 +195,15 @@ def error_codes_in_body(body: bytes) -> frozenset[str]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return frozenset()
     return _codes(error) if isinstance(error, _Error) else frozenset()
+
+
+def param_in_body(body: bytes) -> str | None:
+    """The member of the request that a refusal names; None when it names none."""
+    try:
+        error = _decode_error_body(body).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return error.param if isinstance(error, _Error) and isinstance(error.param, str) else None
 
 
 def _codes(error: _Error) -> frozenset[str]:

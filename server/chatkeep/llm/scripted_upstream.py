@@ -42,11 +42,14 @@ class _Request(msgspec.Struct):
 
 
 class ScriptedUpstream:
-    """The endpoint's settings and what has happened to it, for a test to look at."""
+    """The endpoint's settings and what has happened to it, for a test to look at. The next `failures` questions for an
+    answer, whatever they are, get status 503.
+    """
 
     def __init__(self, *, delay: float = 0.0, key: str | None = None) -> None:
         self.delay = delay
         self.key = key
+        self.failures = 0
         self.url = ""
         self.requests: deque[bytes] = deque(maxlen=100)
         self.connections = 0
@@ -132,14 +135,20 @@ class _Exchange(asyncio.Protocol):
     def _answer(self) -> Iterator[Step]:
         if self._upstream.key and self._authorization != b"Bearer " + self._upstream.key.encode():
             return iter((refusal("401"), End.KEEP))
+        if self._path == b"/v1/chat/completions":
+            return self._completion()
         if self._path == b"/v1/models":
             models = {
                 "object": "list",
                 "data": [{"id": model, "object": "model"} for model in (MODEL, f"{MODEL}-slow")],
             }
             return iter((document(msgspec.json.encode(models)), End.KEEP))
-        if self._path != b"/v1/chat/completions":
-            return iter((document(b"not found", status=404, content_type="text/plain"), End.KEEP))
+        return iter((document(b"not found", status=404, content_type="text/plain"), End.KEEP))
+
+    def _completion(self) -> Iterator[Step]:
+        if self._upstream.failures:
+            self._upstream.failures -= 1
+            return iter((refusal("503"), End.KEEP))
         try:
             request = msgspec.json.decode(self._body, type=_Request)
         except (msgspec.DecodeError, UnicodeDecodeError):
