@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from chatkeep.settings_oidc import OidcProvider
 from chatkeep.settings_providers import ModelProvider
+from chatkeep.settings_quotas import parse_prices, parse_quota
 from chatkeep.settings_tables import Words as CommaSeparated
 from chatkeep.settings_urls import (
     check_database_url,
@@ -123,6 +124,17 @@ class Settings(BaseModel):
         "60/hour", description="Registrations per client address: enough for a class behind one."
     )
     limit_send: RateLimit = Field("60/minute", description="Messages per user.")
+    quota_user: str = Field(
+        "100 concurrent",
+        description="What each user may use, e.g. 200 requests/day, 100k tokens/day, 5 cost/month, 8 concurrent, "
+        "20 requests/day of gpt-5.",
+    )
+    quota_admin: str = Field("100 concurrent", description="What each administrator may use, likewise.")
+    model_prices: str = Field(
+        "",
+        description="Prices per million tokens of prompt and of answer, e.g. gpt-5 1.25/10, claude-opus 5/25. "
+        "A model without one costs nothing.",
+    )
     page: bool = Field(True, description="Serve the web page beside the API.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log.")
 
@@ -162,6 +174,18 @@ class Settings(BaseModel):
     @classmethod
     def _database_url(cls, value: str | None) -> str | None:
         return value and check_database_url(value)
+
+    @field_validator("quota_user", "quota_admin")
+    @classmethod
+    def _quota(cls, value: str) -> str:
+        parse_quota(value)
+        return value
+
+    @field_validator("model_prices")
+    @classmethod
+    def _model_prices(cls, value: str) -> str:
+        parse_prices(value)
+        return value
 
     @field_validator("data_dir", "secret_key_file", "admin_password_file")
     @classmethod

@@ -13,6 +13,7 @@ depends_on = None
 
 _ID = sa.Uuid(as_uuid=False)
 _IS_DELETED = sa.text("deleted_at IS NOT NULL")
+_IS_HELD = sa.text("settled_at IS NULL")
 _EXPIRES = sa.text("expires_at IS NOT NULL")
 _SESSION_COLUMNS = (
     ("titled_by", sa.String(16)),
@@ -38,10 +39,10 @@ def upgrade() -> None:
         "ix_chat_sessions_expires_at", "chat_sessions", ["expires_at"], sqlite_where=_EXPIRES, postgresql_where=_EXPIRES
     )
     op.add_column("messages", sa.Column("reasoning", sa.Text()))
-    _create_usage_records()
+    _create_usage()
 
 
-def _create_usage_records() -> None:
+def _create_usage() -> None:
     op.create_table(
         "usage_records",
         sa.Column("id", _ID, nullable=False),
@@ -59,12 +60,28 @@ def _create_usage_records() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_usage_records"),
     )
     op.create_index("ix_usage_records_owner_created_at", "usage_records", ["owner", "created_at"])
+    op.create_index(
+        "ix_usage_records_held", "usage_records", ["owner"], sqlite_where=_IS_HELD, postgresql_where=_IS_HELD
+    )
+    op.create_table(
+        "usage_days",
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("model", sa.String(200), nullable=False),
+        sa.Column("requests", sa.BigInteger(), nullable=False),
+        sa.Column("prompt_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("completion_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("cost_micros", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("owner", "day", "model", name="pk_usage_days"),
+    )
+    op.create_index("ix_usage_days_day", "usage_days", ["day"])
     if op.get_context().dialect.name == "postgresql":
-        for statement in guard("usage_records"):
+        for statement in (*guard("usage_records"), *guard("usage_days")):
             op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_table("usage_days")
     op.drop_table("usage_records")
     op.drop_column("messages", "reasoning")
     op.drop_index("ix_chat_sessions_expires_at", "chat_sessions")

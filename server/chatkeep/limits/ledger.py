@@ -1,0 +1,154 @@
+"""What is used, in SQL: a record for each answer, and the days that settled records are added up in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Integer, case, delete, func, insert, literal, select, text, union_all, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from chatkeep.db import Db
+from chatkeep.identity import OwnerId
+from chatkeep.limits.standing import begin_of
+from chatkeep.limits.tables import usage_days, usage_records
+from chatkeep.limits.tokens import Tokens
+
+Kind = Literal["chat", "completions"]
+
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('chatkeep quota ' || :owner, 0))")
+_SUMS = ("requests", "prompt_tokens", "completion_tokens", "cost_micros")
+_IDS_PER_STATEMENT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An answer that holds its part of a quota. `was_asked` is False while its model surely has not been asked."""
+
+    owner: OwnerId
+    id: str
+    kind: Kind
+    model: str | None
+    prompt_tokens: int
+    created_at: datetime
+    was_asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What an owner has used of one model, settled and held: `this` day, else earlier in the month, else before."""
+
+    model: str
+    period: Literal["day", "month", "before"]
+    running: int
+    requests: int
+    tokens: int
+    cost_micros: int
+
+
+async def lock_usage(db: Db, owner: OwnerId) -> None:
+    """Others who want to reserve for this owner wait until this transaction ends.
+
+    SQLite has no such lock and needs none: its writers queue anyway.
+    """
+    if db.connection.dialect.name == "postgresql":
+        await db.execute(_LOCK, {"owner": owner})
+
+
+async def list_used(db: Db, owner: OwnerId, now: datetime) -> list[Used]:
+    """What counts against quotas at this moment, by model and period."""
+    today, month = begin_of("day", now), begin_of("month", now)
+    days, records = usage_days.c, usage_records.c
+    # One statement, so one snapshot: an answer that is settled meanwhile is counted here or there, and never twice.
+    counted = union_all(
+        select(
+            days.model,
+            case((days.day >= today.date(), "day"), else_="month").label("period"),
+            literal(0, Integer).label("running"),
+            days.requests,
+            (days.prompt_tokens + days.completion_tokens).label("tokens"),
+            days.cost_micros,
+        ).where(days.owner == owner, days.day >= month.date()),
+        select(
+            func.coalesce(records.model, ""),
+            case((records.created_at >= today, "day"), (records.created_at >= month, "month"), else_="before"),
+            literal(1, Integer),
+            literal(1, Integer),
+            records.prompt_tokens + records.completion_tokens,
+            records.cost_micros,
+        ).where(records.owner == owner, records.settled_at.is_(None)),
+    ).subquery()
+    sums = [func.sum(counted.c[name]) for name in ("running", "requests", "tokens", "cost_micros")]
+    statement = select(counted.c.model, counted.c.period, *sums).group_by(counted.c.model, counted.c.period)
+    return [Used(row[0], row[1], *map(int, row[2:])) for row in (await db.execute(statement)).all()]
+
+
+async def add_record(
+    db: Db, owner: OwnerId, record: Record, held: Tokens, cost_micros: int, api_key_id: str | None
+) -> None:
+    """Hold a part of the owner's quota."""
+    await db.execute(
+        insert(usage_records).values(
+            owner=owner,
+            id=record.id,
+            model=record.model,
+            kind=record.kind,
+            api_key_id=api_key_id,
+            state="reserved",
+            prompt_tokens=held.prompt,
+            completion_tokens=held.completion,
+            cost_micros=cost_micros,
+            created_at=record.created_at,
+        )
+    )
+
+
+async def find_held(db: Db, owner: OwnerId, record_id: str) -> Record | None:
+    """The owner's record that has not been settled, or None. Nobody else settles it until this transaction ends."""
+    statement = select(usage_records).where(
+        usage_records.c.owner == owner, usage_records.c.id == record_id, usage_records.c.settled_at.is_(None)
+    )
+    row = (await db.execute(statement.with_for_update())).first()
+    return _record(row) if row else None
+
+
+async def list_held(db: Db, kind: Kind, before: datetime) -> list[Record]:
+    """What was reserved before that moment and has not been settled; for recovery, across owners."""
+    statement = select(usage_records).where(
+        usage_records.c.settled_at.is_(None), usage_records.c.kind == kind, usage_records.c.created_at < before
+    )
+    return [_record(row) for row in (await db.execute(statement.order_by(usage_records.c.owner))).all()]
+
+
+async def mark_waiting(db: Db, record_ids: Sequence[str], *, waiting: bool) -> None:
+    """Say of answers whether their models surely have not been asked yet; the runner's own, so no owner is asked."""
+    for start in range(0, len(record_ids), _IDS_PER_STATEMENT):
+        ids = record_ids[start : start + _IDS_PER_STATEMENT]
+        statement = update(usage_records).where(usage_records.c.id.in_(ids), usage_records.c.settled_at.is_(None))
+        await db.execute(statement.values(state="waiting" if waiting else "reserved"))
+
+
+async def settle_record(
+    db: Db, owner: OwnerId, record: Record, tokens: Tokens, cost_micros: int, now: datetime, provider: str | None
+) -> None:
+    """Let go of what a record held, and add to its day what has been used."""
+    used = {"prompt_tokens": tokens.prompt, "completion_tokens": tokens.completion, "cost_micros": cost_micros}
+    statement = update(usage_records).where(usage_records.c.owner == owner, usage_records.c.id == record.id)
+    await db.execute(statement.values(state="settled", settled_at=now, model=record.model, provider=provider, **used))
+    dialect = postgresql if db.connection.dialect.name == "postgresql" else sqlite
+    day = {"owner": owner, "day": record.created_at.astimezone(UTC).date(), "model": record.model or ""}
+    added = dialect.insert(usage_days).values(**day, requests=1, **used)
+    sums = {name: usage_days.c[name] + added.excluded[name] for name in _SUMS}
+    await db.execute(added.on_conflict_do_update(index_elements=["owner", "day", "model"], set_=sums))
+
+
+async def delete_usage_of(db: Db, owner: OwnerId) -> None:
+    """Delete everything of an owner who is no more."""
+    for table in (usage_records, usage_days):
+        await db.execute(delete(table).where(table.c.owner == owner))
+
+
+def _record(row: Any) -> Record:
+    return Record(
+        OwnerId(row.owner), row.id, row.kind, row.model, row.prompt_tokens, row.created_at, row.state != "waiting"
+    )
