@@ -16,6 +16,7 @@ from fastapi import Depends, FastAPI
 from chatkeep import identity
 from chatkeep.chat.dependencies import ChatServices
 from chatkeep.chat.open_streams import OpenStreams
+from chatkeep.chat.routes_branches import router as branches_router
 from chatkeep.chat.routes_generations import router as generations_router
 from chatkeep.chat.routes_sessions import router as sessions_router
 from chatkeep.chat.runner import GenerationRunner
@@ -149,6 +150,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     problems.install(app)
     app.include_router(health.router, dependencies=[Depends(identity.public)])
     app.include_router(sessions_router)
+    app.include_router(branches_router)
     app.include_router(generations_router)
     identity.mount(app, parts.auth)
     _add_middleware(app, settings)

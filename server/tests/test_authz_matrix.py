@@ -18,13 +18,15 @@ from chatkeep.settings import Settings
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OPERATIONS = 67
+OPERATIONS = 69
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 BODIES = {
     "POST /chat/send": lambda ids: {"session_id": ids["session_id"], "message": "x"},
     "PATCH /chat/sessions/{session_id}": lambda _: {"title": "mine now"},
     "PATCH /auth/passkeys/{passkey_id}": lambda _: {"name": "mine now"},
     "POST /chat/sessions": lambda _: {"title": "new"},
+    "POST /chat/messages/{message_id}/regenerate": lambda _: {},
+    "PUT /chat/sessions/{session_id}/leaf": lambda ids: {"message_id": ids["message_id"]},
 }
 
 
@@ -59,6 +61,7 @@ class Chatkeep:
         parameters = {
             "session_id": session_id,
             "generation_id": accepted["generation_id"],
+            "message_id": accepted["message_id"],
             "sid": other.principal.login_id,
             "key_id": key["id"],
             "passkey_id": passkey.id,

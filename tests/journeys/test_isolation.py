@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,12 +13,17 @@ from testbed.people import Person
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 # What a request needs besides its ids, so that nothing but ownership can refuse it.
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/chat/messages/{message_id}/regenerate"): {},
     ("PATCH", "/chat/sessions/{session_id}"): {"title": "mine now"},
     ("PATCH", "/auth/passkeys/{passkey_id}"): {"name": "mine now"},
     ("PATCH", "/admin/users/{user_id}"): {"role": "admin"},
 }
 # Operations that take an id in the body.
 SEND = ("POST", "/chat/send")
+NAMING: dict[tuple[str, str], Callable[[dict[str, str]], Any]] = {
+    SEND: lambda ids: {"session_id": ids["session_id"], "message": "x"},
+    ("PUT", "/chat/sessions/{session_id}/leaf"): lambda ids: {"message_id": ids["message_id"]},
+}
 
 
 def operations(spec: dict[str, Any]) -> list[tuple[str, str]]:
@@ -33,6 +39,7 @@ def ids_of(victim: Person) -> dict[str, str]:
     return {
         "session_id": chat,
         "generation_id": accepted["generation_id"],
+        "message_id": accepted["message_id"],
         "sid": sid,
         "key_id": key,
         "passkey_id": new_passkey(victim),
@@ -52,7 +59,8 @@ def new_passkey(owner: Person) -> str:
 
 def ask(person: Person, method: str, path: str, ids: dict[str, str]) -> tuple[int, Any, dict[str, str]]:
     url = re.sub(r"{(\w+)}", lambda match: ids[match[1]], path)
-    body = {"session_id": ids["session_id"], "message": "x"} if (method, path) == SEND else BODIES.get((method, path))
+    naming = NAMING.get((method, path))
+    body = naming(ids) if naming else BODIES.get((method, path))
     response = person.http.request(method, url, json=body)
     headers = {name: value for name, value in response.headers.items() if name not in ("x-request-id", "date")}
     headers = {name: value for name, value in headers.items() if not name.startswith("ratelimit")}
@@ -72,7 +80,7 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
         assert stranger[0] == (403 if path.startswith("/admin/") else 404), (method, path, stranger)
         assert stranger == ask(bob, method, path, nothing), (method, path)
     # The walk is worth what it walked: a route that hides from the list would pass unseen.
-    assert len(with_ids) == 20
+    assert len(with_ids) == 22
     assert alice.http.get(f"/chat/sessions/{ids['session_id']}").json()["title"] == "private"
     assert alice.messages(ids["session_id"])[1]["status"] == "running"
     alice.http.post(f"/chat/generations/{ids['generation_id']}/stop")
@@ -81,7 +89,17 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
 def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> None:
     spec = alice.http.get("/openapi.json").json()
     stranger = Person(str(alice.http.base_url), "nobody")
-    ids = ("session_id", "generation_id", "sid", "key_id", "passkey_id", "user_id", "provider", "identity_id")
+    ids = (
+        "session_id",
+        "generation_id",
+        "message_id",
+        "sid",
+        "key_id",
+        "passkey_id",
+        "user_id",
+        "provider",
+        "identity_id",
+    )
     nothing = dict.fromkeys(ids, UNKNOWN)
     public = set()
     for method, path in operations(spec):

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.runner import GenerationRunner
@@ -44,3 +44,5 @@ async def _reading(services: Services, owner: ChatOwner) -> AsyncIterator[Db]:
 # commit after the response has left, and hold the connection until the end of a stream.
 WritingDb = Annotated[Db, Depends(_writing, scope="function")]
 ReadingDb = Annotated[Db, Depends(_reading, scope="function")]
+
+CursorText = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")]

@@ -4,6 +4,7 @@ ChatkeepError
 ├─ GenerationRunning       409   the session is still being answered
 ├─ IdempotencyKeyReused    409   the key came before with another request
 ├─ ParentNotAnswerable     422   the parent is not a message of this session that can be continued
+├─ NotAnswerable           422   there is no question that could be answered once more
 ├─ TooManyStreams          429   the user holds as many streams open as anybody may
 ├─ LogGone                 410   the events have expired: read the message
 └─ Draining                503   the server is about to stop
@@ -45,6 +46,17 @@ class ParentNotAnswerable(ChatkeepError):
 
     def __init__(self) -> None:
         super().__init__("parent_id must be a finished answer of the same chat session.")
+
+
+class NotAnswerable(ChatkeepError):
+    """Neither a question nor the answer to one."""
+
+    status = 422
+    code = "not_answerable"
+    title = "There is no question to answer"
+
+    def __init__(self) -> None:
+        super().__init__("Only an answer to a message of yours, or that message itself, can be answered once more.")
 
 
 class TooManyStreams(ChatkeepError):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, and_, bindparam, func, insert, select, update
+from sqlalchemy import RowMapping, Select, and_, bindparam, func, insert, select, update
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.records import Message, State
@@ -80,18 +80,32 @@ async def find_last_message(db: Db, owner: OwnerId, session_id: str) -> Message 
     return _message(row) if row else None
 
 
-async def list_messages(db: Db, owner: OwnerId, session_id: str, limit: int, cursor: Cursor | None) -> Page[Message]:
-    """A session's messages, oldest first; a page ends after `limit` of them or about 4 MiB of text."""
-    sizes = select(messages.c.id, func.length(messages.c.content)).where(
-        messages.c.owner == owner, messages.c.session_id == session_id
-    )
+async def list_messages(
+    db: Db, owner: OwnerId, session_id: str, limit: int, cursor: Cursor | None, *, newest_first: bool = False
+) -> Page[Message]:
+    """All messages of a session, those of every branch, oldest first or newest first."""
+    id_ = messages.c.id
+    wanted = select(id_).where(messages.c.owner == owner, messages.c.session_id == session_id)
     if cursor is not None:
-        sizes = sizes.where(messages.c.id > cursor.id)
-    found = (await db.execute(sizes.order_by(messages.c.id).limit(limit + 1))).all()
+        wanted = wanted.where(id_ < cursor.id if newest_first else id_ > cursor.id)
+    wanted = wanted.order_by(id_.desc() if newest_first else id_).limit(limit + 1)
+    return await read_page(db, owner, session_id, wanted, limit, newest_first=newest_first)
+
+
+async def read_page(
+    db: Db, owner: OwnerId, session_id: str, wanted: Select[Any], limit: int, *, newest_first: bool
+) -> Page[Message]:
+    """The messages whose ids `wanted` selects, which asks for one more than `limit` to know whether there is more; a
+    page ends after `limit` of them or about 4 MiB of text.
+    """
+    chosen = wanted.subquery()
+    order = messages.c.id.desc() if newest_first else messages.c.id
+    sizes = select(messages.c.id, func.length(messages.c.content)).join(chosen, chosen.c.id == messages.c.id)
+    found = (await db.execute(sizes.order_by(order))).all()
     ids = _within([(row[0], row[1]) for row in found[:limit]], _MAX_PAGE_CHARACTERS)
     if not ids:
         return Page(items=[])
-    statement = _of_session(owner, session_id).where(messages.c.id.between(ids[0], ids[-1])).order_by(messages.c.id)
+    statement = _of_session(owner, session_id).where(messages.c.id.in_(ids)).order_by(order)
     items = [_message(row) for row in (await db.execute(statement)).mappings()]
     more = len(ids) < len(found)
     return Page(items=items, next_cursor=Cursor(items[-1].created_at, items[-1].id).encode() if more else None)
@@ -176,5 +190,6 @@ def _message(row: RowMapping) -> Message:
         row["usage"],
         row["error"],
         row["created_at"],
+        row["reasoning"],
     )
     return replace(message, generation_id=row.get("generation_id"))

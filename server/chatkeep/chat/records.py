@@ -27,18 +27,41 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChatSession:
-    """A conversation. Without a title it takes one from its first message; without a model it has the default's."""
+    """A conversation. Without a title it takes one from its first message; without a model it has the default's.
+
+    `leaf_id` is the newest message of the branch on show; None: the newest of all. `titled_by` is "user" or "model";
+    None: the title is the first words.
+    """
 
     id: str
     title: str | None
     model: str | None
     created_at: datetime
     updated_at: datetime
+    leaf_id: str | None = None
+    titled_by: str | None = None
+    pinned_at: datetime | None = None
+    archived_at: datetime | None = None
+    deleted_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Siblings:
+    """The messages with the same parent, in the order they were written. `index` counts from 1."""
+
+    index: int
+    count: int
+    previous_id: str | None
+    next_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `generation_id` is set while an answer is being written, so that a reader can follow it."""
+    """One turn. `generation_id` is set while an answer is being written, so that a reader can follow it.
+
+    `siblings` is set on pages, where they are shown.
+    """
 
     id: str
     session_id: str
@@ -51,7 +74,9 @@ class Message:
     usage: dict[str, int] | None
     error: dict[str, Any] | None
     created_at: datetime
+    reasoning: str | None = None
     generation_id: str | None = None
+    siblings: Siblings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {}}, "description": "The events of the answer, from the first."}
 }
 
+BEGUN: dict[int | str, dict[str, Any]] = {
+    **_STREAM,
+    202: {"model": Accepted, "description": "With Prefer: respond-async."},
+}
+
 
 async def _new_message(body: SendRequest, services: Services, owner: ChatOwner) -> NewMessage:
     """What can be refused or found out without a transaction is, before one is open."""
@@ -36,14 +41,14 @@ async def _new_message(body: SendRequest, services: Services, owner: ChatOwner) 
         await services.catalogue.check(body.model)
     parent_id = str(body.parent_id) if body.parent_id else None
     default = await services.catalogue.known_default()
-    return NewMessage(str(body.session_id), body.message, parent_id, body.model, default)
+    return NewMessage(str(body.session_id), body.message, parent_id, body.model, default, body.root)
 
 
 @router.post(
     "/send",
     response_class=Response,
     dependencies=[owned("session_id"), Depends(throttled("send"))],
-    responses={**_STREAM, 202: {"model": Accepted, "description": "With Prefer: respond-async."}},
+    responses=BEGUN,
 )
 async def send_message(
     request: Request,
@@ -56,10 +61,7 @@ async def send_message(
     """Send a message; the answer streams back as server-sent events, and is written whether or not anybody watches."""
     watch = identity_of(request.scope).watch_login
     generation = await send(db, owner, new, idempotency_key, services.runner, watch)
-    if _prefers_no_stream(request):
-        headers = {"Preference-Applied": "respond-async"}
-        return JSONResponse(Accepted.of(generation).model_dump(), status_code=202, headers=headers)
-    return _Following(services, owner, generation)
+    return begun(request, services, owner, generation)
 
 
 @router.get(
@@ -107,6 +109,14 @@ async def stop(owner: ChatOwner, generation_id: UUID, services: Services, db: Wr
     if generation.state.is_running and not await interrupt_if_stale(db, owner, generation, now):
         await request_stop(db, owner, generation.id, now)
         db.on_commit(lambda: services.runner.stop(generation.id))
+
+
+def begun(request: Request, services: ChatServices, owner: OwnerId, generation: Generation) -> Response:
+    """The stream of an answer that has just begun, or where to find it if the request prefers not to wait."""
+    if _prefers_no_stream(request):
+        headers = {"Preference-Applied": "respond-async"}
+        return JSONResponse(Accepted.of(generation).model_dump(), status_code=202, headers=headers)
+    return _Following(services, owner, generation)
 
 
 def _prefers_no_stream(request: Request) -> bool:

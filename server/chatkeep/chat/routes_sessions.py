@@ -6,11 +6,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from chatkeep.chat.dependencies import ReadingDb, Services, WritingDb
+from chatkeep.chat.dependencies import CursorText, ReadingDb, Services, WritingDb
 from chatkeep.chat.generations import find_running
-from chatkeep.chat.messages import list_messages
 from chatkeep.chat.schemas import (
-    MessageOut,
     ModelOut,
     ModelsOut,
     NewSession,
@@ -30,8 +28,6 @@ from chatkeep.identity import ChatOwner, PolicyFirst, owned
 from chatkeep.paging import Cursor, Page, PageLimit
 
 router = APIRouter(prefix="/chat", route_class=PolicyFirst, tags=["chat"])
-
-CursorText = Annotated[str | None, Query(max_length=200, description="next_cursor of the page before.")]
 
 
 async def _checked_new(body: NewSession, services: Services, _: ChatOwner) -> NewSession:
@@ -88,16 +84,6 @@ async def delete(owner: ChatOwner, session_id: UUID, services: Services, db: Wri
     await delete_session(db, owner, str(session_id))
     if running is not None:
         db.on_commit(lambda: services.runner.stop(running.id))
-
-
-@router.get("/sessions/{session_id}/messages", dependencies=[owned("session_id")])
-async def messages(
-    owner: ChatOwner, session_id: UUID, db: ReadingDb, limit: PageLimit = 100, cursor: CursorText = None
-) -> Page[MessageOut]:
-    """The messages of a conversation, oldest first."""
-    await get_session(db, owner, str(session_id))
-    page = await list_messages(db, owner, str(session_id), limit, Cursor.decode(cursor) if cursor else None)
-    return Page(items=[MessageOut.model_validate(message) for message in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/models")

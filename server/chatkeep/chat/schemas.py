@@ -63,12 +63,33 @@ class SessionPatch(_Request):
 
 
 class SendRequest(_Request):
-    """A message. Without `parent_id` it follows the newest one of the session."""
+    """A message. It follows the branch on show; `parent_id`, an answer, begins a new branch there, and `root` one at
+    the very beginning. To edit a message is to send another with the same parent.
+    """
 
     session_id: UUID
     message: MessageText
     parent_id: UUID | None = None
+    root: bool = False
     model: ModelName | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.root and self.parent_id is not None:
+            raise ValueError("root and parent_id exclude each other")
+        return self
+
+
+class RegenerateRequest(_Request):
+    """Another answer to the same question, perhaps by another model."""
+
+    model: ModelName | None = None
+
+
+class LeafRequest(_Request):
+    """Show the branch through this message."""
+
+    message_id: UUID
 
 
 class _FromRecord(BaseModel):
@@ -85,6 +106,20 @@ class SessionOut(_FromRecord):
     model: str | None
     created_at: datetime
     updated_at: datetime
+    leaf_id: str | None = Field(description="The end of the branch on show; null: the newest message of all.")
+    pinned_at: datetime | None
+    archived_at: datetime | None
+    deleted_at: datetime | None
+    expires_at: datetime | None
+
+
+class SiblingsOut(_FromRecord):
+    """Where a message stands among those with the same parent; `index` counts from 1."""
+
+    index: int
+    count: int
+    previous_id: str | None
+    next_id: str | None
 
 
 class MessageOut(_FromRecord):
@@ -100,7 +135,9 @@ class MessageOut(_FromRecord):
     usage: dict[str, int] | None
     error: dict[str, Any] | None
     created_at: datetime
+    reasoning: str | None
     generation_id: str | None
+    siblings: SiblingsOut
 
 
 class Accepted(BaseModel):

@@ -1,4 +1,4 @@
-"""The journey of a message: accepted once, written down, and only then answered."""
+"""The journey of a message: accepted once, written down, and only then answered; or of a question answered anew."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,20 +7,28 @@ from datetime import UTC, datetime
 import msgspec
 from uuid_utils.compat import uuid7
 
-from chatkeep.chat.errors import Draining, GenerationRunning, IdempotencyKeyReused, ParentNotAnswerable
+from chatkeep.chat.branches import find_leaf_id
+from chatkeep.chat.errors import (
+    Draining,
+    GenerationRunning,
+    IdempotencyKeyReused,
+    NotAnswerable,
+    ParentNotAnswerable,
+)
 from chatkeep.chat.generations import add_generation, find_by_key
-from chatkeep.chat.messages import Turn, add_message, find_last_message, find_message
-from chatkeep.chat.records import Generation, Message, State
+from chatkeep.chat.messages import Turn, add_message, find_message
+from chatkeep.chat.records import ChatSession, Generation, Message, State
 from chatkeep.chat.recovery import find_living
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import lock_session, touch_session
 from chatkeep.db import Db
+from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId, WatchLogin
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """What a person sends. Without `parent_id` it follows the newest message of the session.
+    """What a person sends. It follows `parent_id`, or nothing where it is to be a `root`, or else the branch on show.
 
     `default_model` is what answers where neither the message nor its session names one; None: not known just now.
     """
@@ -30,11 +38,24 @@ class NewMessage:
     parent_id: str | None = None
     model: str | None = None
     default_model: str | None = None
+    root: bool = False
 
     def digest(self) -> str:
         """Tells a retry from another request under the same Idempotency-Key."""
-        fields = (self.session_id, self.text, self.parent_id, self.model)
-        return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()
+        return _digest(self.session_id, self.text, self.parent_id, self.model, self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A question, or any answer to it, that is to be answered once more; models as in `NewMessage`."""
+
+    message_id: str
+    model: str | None = None
+    default_model: str | None = None
+
+    def digest(self) -> str:
+        """Tells a retry from another request under the same Idempotency-Key."""
+        return _digest("again", self.message_id, self.model)
 
 
 async def send(
@@ -56,34 +77,77 @@ async def send(
         ParentNotAnswerable, Draining: see `chat.errors`.
     """
     session = await lock_session(db, owner, new.session_id)
-    if idempotency_key is not None:
-        earlier = await find_by_key(db, owner, idempotency_key)
-        if earlier is not None:
-            if earlier.request_digest != new.digest():
-                raise IdempotencyKeyReused
-            return earlier
-    if runner.draining:
-        raise Draining
+    if earlier := await _find_earlier(db, owner, idempotency_key, new.digest()):
+        return earlier
+    await _refuse_if_busy(db, owner, session, runner)
+    parent_id = await _find_parent_id(db, owner, session, new)
     now = datetime.now(UTC)
-    if await find_living(db, owner, session.id, now):
-        raise GenerationRunning
-    model = new.model or session.model or new.default_model
-    generation = await _write(db, owner, new, model, idempotency_key, now)
+    question = await add_message(db, owner, session.id, Turn("user", new.text, parent_id), now)
+    generation = await _begin_answer(db, owner, session, question, new, idempotency_key, now)
     db.on_commit(lambda: runner.start(owner, generation, watch_login))
     return generation
 
 
-async def _write(
-    db: Db, owner: OwnerId, new: NewMessage, model: str | None, idempotency_key: str | None, now: datetime
+async def regenerate(
+    db: Db,
+    owner: OwnerId,
+    again: Again,
+    idempotency_key: str | None,
+    runner: GenerationRunner,
+    watch_login: WatchLogin,
 ) -> Generation:
-    parent = await _parent(db, owner, new)
-    parent_id = parent.id if parent else None
-    question = await add_message(db, owner, new.session_id, Turn("user", new.text, parent_id), now)
+    """Write the row of another answer to the same question; all else as in `send`.
+
+    Raises:
+        NotFound: the message is not there, or not the owner's.
+        NotAnswerable: nothing was asked there.
+        GenerationRunning, IdempotencyKeyReused, Draining: as in `send`.
+    """
+    message = await find_message(db, owner, again.message_id)
+    if message is None:
+        raise NotFound
+    session = await lock_session(db, owner, message.session_id)
+    if earlier := await _find_earlier(db, owner, idempotency_key, again.digest()):
+        return earlier
+    await _refuse_if_busy(db, owner, session, runner)
+    question = await _find_question(db, owner, message)
+    if question is None:
+        raise NotAnswerable
+    generation = await _begin_answer(db, owner, session, question, again, idempotency_key, datetime.now(UTC))
+    db.on_commit(lambda: runner.start(owner, generation, watch_login))
+    return generation
+
+
+async def _find_earlier(db: Db, owner: OwnerId, idempotency_key: str | None, digest: str) -> Generation | None:
+    """What an earlier request with this key has begun."""
+    earlier = await find_by_key(db, owner, idempotency_key) if idempotency_key is not None else None
+    if earlier is not None and earlier.request_digest != digest:
+        raise IdempotencyKeyReused
+    return earlier
+
+
+async def _refuse_if_busy(db: Db, owner: OwnerId, session: ChatSession, runner: GenerationRunner) -> None:
+    if runner.draining:
+        raise Draining
+    if await find_living(db, owner, session.id, datetime.now(UTC)):
+        raise GenerationRunning
+
+
+async def _begin_answer(
+    db: Db,
+    owner: OwnerId,
+    session: ChatSession,
+    question: Message,
+    asked: NewMessage | Again,
+    idempotency_key: str | None,
+    now: datetime,
+) -> Generation:
+    model = asked.model or session.model or asked.default_model
     empty = Turn("assistant", "", question.id, State.RUNNING, model)
-    answer = await add_message(db, owner, new.session_id, empty, now)
+    answer = await add_message(db, owner, session.id, empty, now)
     generation = Generation(
         id=str(uuid7()),
-        session_id=new.session_id,
+        session_id=session.id,
         user_message_id=question.id,
         message_id=answer.id,
         state=State.RUNNING,
@@ -91,18 +155,32 @@ async def _write(
         last_seq=None,
         heartbeat_at=now,
         idempotency_key=idempotency_key,
-        request_digest=new.digest(),
+        request_digest=asked.digest(),
     )
     await add_generation(db, owner, generation, now)
-    await touch_session(db, owner, new.session_id, new.text, now)
+    await touch_session(db, owner, session.id, question.content, now)
     return generation
 
 
-async def _parent(db: Db, owner: OwnerId, new: NewMessage) -> Message | None:
+async def _find_parent_id(db: Db, owner: OwnerId, session: ChatSession, new: NewMessage) -> str | None:
+    if new.root:
+        return None
     if new.parent_id is None:
-        return await find_last_message(db, owner, new.session_id)
+        return await find_leaf_id(db, owner, session)
     parent = await find_message(db, owner, new.parent_id)
     # Not there, someone else's, and out of another session of one's own are one answer.
-    if parent is None or parent.session_id != new.session_id or parent.role != "assistant":
+    if parent is None or parent.session_id != session.id or parent.role != "assistant":
         raise ParentNotAnswerable
-    return parent
+    return parent.id
+
+
+async def _find_question(db: Db, owner: OwnerId, message: Message) -> Message | None:
+    """The user's message itself, or the one that the answer answers."""
+    if message.role == "user":
+        return message
+    parent = await find_message(db, owner, message.parent_id) if message.parent_id else None
+    return parent if parent is not None and parent.role == "user" else None
+
+
+def _digest(*fields: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()

@@ -95,9 +95,15 @@ async def change_session(db: Db, owner: OwnerId, session_id: str, changes: Sessi
 
 
 async def touch_session(db: Db, owner: OwnerId, session_id: str, first_words: str, now: datetime) -> None:
-    """Move the session to the top; a session without a title takes one from its first message."""
+    """Move the session to the top, and show its newest branch; without a title it takes one from its first message."""
     title = func.coalesce(chat_sessions.c.title, title_from(first_words))
-    await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(updated_at=now, title=title))
+    values = {"updated_at": now, "title": title, "leaf_id": None}
+    await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(values))
+
+
+async def show_leaf(db: Db, owner: OwnerId, session_id: str, leaf_id: str) -> None:
+    """Let `leaf_id`, a message of this session, be the end of the branch on show."""
+    await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(leaf_id=leaf_id))
 
 
 async def delete_session(db: Db, owner: OwnerId, session_id: str) -> None:
@@ -141,4 +147,4 @@ def _matches(owner: OwnerId, query: str) -> ColumnElement[bool]:
 
 
 def _session(row: RowMapping) -> ChatSession:
-    return ChatSession(row["id"], row["title"], row["model"], row["created_at"], row["updated_at"])
+    return ChatSession(**{field.name: row[field.name] for field in dataclasses.fields(ChatSession)})

@@ -10,6 +10,7 @@ RUNNING_STATES = ("queued", "running")
 _IS_RUNNING = text("state IN ('queued', 'running')")
 _IS_DELETED = text("deleted_at IS NOT NULL")
 _EXPIRES = text("expires_at IS NOT NULL")
+_IS_ROOT = text("parent_id IS NULL")
 
 chat_sessions = Table(
     "chat_sessions",
@@ -51,6 +52,7 @@ messages = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "session_id", "id"),
     Index(None, "parent_id"),
+    Index("ix_messages_roots", "session_id", "id", sqlite_where=_IS_ROOT, postgresql_where=_IS_ROOT),
 )
 
 generations = Table(

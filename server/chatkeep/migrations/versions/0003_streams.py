@@ -15,6 +15,7 @@ _ID = sa.Uuid(as_uuid=False)
 _IS_DELETED = sa.text("deleted_at IS NOT NULL")
 _IS_HELD = sa.text("settled_at IS NULL")
 _EXPIRES = sa.text("expires_at IS NOT NULL")
+_IS_ROOT = sa.text("parent_id IS NULL")
 _SESSION_COLUMNS = (
     ("titled_by", sa.String(16)),
     ("leaf_id", _ID),
@@ -39,6 +40,9 @@ def upgrade() -> None:
         "ix_chat_sessions_expires_at", "chat_sessions", ["expires_at"], sqlite_where=_EXPIRES, postgresql_where=_EXPIRES
     )
     op.add_column("messages", sa.Column("reasoning", sa.Text()))
+    op.create_index(
+        "ix_messages_roots", "messages", ["session_id", "id"], sqlite_where=_IS_ROOT, postgresql_where=_IS_ROOT
+    )
     _create_usage()
 
 
@@ -83,6 +87,7 @@ def _create_usage() -> None:
 def downgrade() -> None:
     op.drop_table("usage_days")
     op.drop_table("usage_records")
+    op.drop_index("ix_messages_roots", "messages")
     op.drop_column("messages", "reasoning")
     op.drop_index("ix_chat_sessions_expires_at", "chat_sessions")
     op.drop_index("ix_chat_sessions_deleted_at", "chat_sessions")

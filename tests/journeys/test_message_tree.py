@@ -1,0 +1,119 @@
+"""The tree of a chat over HTTP: edit, regenerate, switch between siblings, and go on from there."""
+
+from typing import Any
+
+import pytest
+
+from testbed.people import Person
+
+
+def branch(person: Person, chat: str, **params: Any) -> list[dict[str, Any]]:
+    """What is on show, oldest first."""
+    response = person.http.get(f"/chat/sessions/{chat}/messages", params={"branch": "current", **params})
+    assert response.status_code == 200, response.text
+    items: list[dict[str, Any]] = response.json()["items"]
+    return items
+
+
+def regenerate(person: Person, message_id: str, body: Any = None, **headers: str) -> Any:
+    path = f"/chat/messages/{message_id}/regenerate"
+    return person.http.post(path, json=body or {}, headers={"Prefer": "respond-async", **headers})
+
+
+def finished(person: Person, accepted: Any) -> dict[str, Any]:
+    assert accepted.status_code == 202, accepted.text
+    ids: dict[str, Any] = accepted.json()
+    assert person.follow(ids["generation_id"], 0)[-1]["type"] == "generation.completed"
+    return ids
+
+
+def edit(person: Person, chat: str, text: str, **place: Any) -> dict[str, Any]:
+    body = {"session_id": chat, "message": text, **place}
+    return finished(person, person.http.post("/chat/send", json=body, headers={"Prefer": "respond-async"}))
+
+
+def test_an_edited_question_is_a_branch_and_the_other_stays(alice: Person) -> None:
+    chat = alice.new_chat()
+    alice.send(chat, "first")
+    alice.send(chat, "second")
+    first, answer, second, _ = branch(alice, chat)
+    edit(alice, chat, "second, edited", parent_id=answer["id"])
+    assert [m["content"] for m in branch(alice, chat) if m["role"] == "user"] == ["first", "second, edited"]
+    edited = branch(alice, chat)[2]
+    assert (edited["siblings"]["index"], edited["siblings"]["count"]) == (2, 2)
+    assert edited["siblings"]["previous_id"] == second["id"]
+    edit(alice, chat, "first, edited", root=True)
+    assert [m["content"] for m in branch(alice, chat) if m["role"] == "user"] == ["first, edited"]
+    assert branch(alice, chat)[0]["siblings"]["previous_id"] == first["id"]
+
+
+def test_another_answer_is_a_sibling_and_is_on_show(alice: Person) -> None:
+    chat = alice.new_chat()
+    alice.send(chat, "count to 3")
+    question, answer = branch(alice, chat)
+    again = finished(alice, regenerate(alice, answer["id"], {"model": "scripted"}))
+    assert again["user_message_id"] == question["id"]
+    shown = branch(alice, chat)
+    assert [m["id"] for m in shown] == [question["id"], again["message_id"]]
+    assert shown[1]["siblings"] == {"index": 2, "count": 2, "previous_id": answer["id"], "next_id": None}
+    # The question itself can be answered once more, too.
+    third = finished(alice, regenerate(alice, question["id"]))
+    assert branch(alice, chat)[1]["id"] == third["message_id"]
+    assert branch(alice, chat)[1]["siblings"]["count"] == 3
+
+
+def test_what_is_sent_follows_the_branch_on_show(alice: Person) -> None:
+    chat = alice.new_chat()
+    alice.send(chat, "first")
+    _, old = branch(alice, chat)
+    finished(alice, regenerate(alice, old["id"]))
+    shown = alice.http.put(f"/chat/sessions/{chat}/leaf", json={"message_id": old["id"]})
+    assert shown.json()["leaf_id"] == old["id"]
+    alice.send(chat, "second")
+    assert [m["id"] for m in branch(alice, chat)][1] == old["id"]
+    assert len(branch(alice, chat)) == 4
+    assert [m["id"] for m in branch(alice, chat, order="desc")] == [m["id"] for m in branch(alice, chat)][::-1]
+
+
+def test_a_retry_of_regenerate_is_the_same_answer(alice: Person) -> None:
+    chat = alice.new_chat()
+    alice.send(chat, "first")
+    answer = branch(alice, chat)[1]["id"]
+    first = regenerate(alice, answer, **{"Idempotency-Key": "once"}).json()
+    assert regenerate(alice, answer, **{"Idempotency-Key": "once"}).json() == first
+    reused = regenerate(alice, first["message_id"], **{"Idempotency-Key": "once"})
+    assert (reused.status_code, reused.json()["code"]) == (409, "idempotency_key_reused")
+
+
+def test_nothing_is_regenerated_while_an_answer_is_being_written(alice: Person) -> None:
+    chat = alice.new_chat()
+    alice.send(chat, "first")
+    running = alice.start(chat, "count to 100000 [[delay 20ms]]")
+    refused = regenerate(alice, branch(alice, chat)[1]["id"])
+    assert (refused.status_code, refused.json()["code"]) == (409, "generation_running")
+    alice.http.post(f"/chat/generations/{running['generation_id']}/stop")
+
+
+@pytest.mark.parametrize("params", [{"order": "up"}, {"branch": "x"}, {"branch": ""}, {"order": ""}])
+def test_a_strange_branch_or_order_is_refused(alice: Person, params: dict[str, str]) -> None:
+    response = alice.http.get(f"/chat/sessions/{alice.new_chat()}/messages", params=params)
+    assert (response.status_code, response.json()["code"]) == (422, "validation_failed")
+
+
+def test_root_and_parent_exclude_each_other(alice: Person) -> None:
+    chat = alice.new_chat()
+    answer = alice.send(chat, "hello")[0]["message_id"]
+    body = {"session_id": chat, "message": "x", "parent_id": answer, "root": True}
+    assert alice.http.post("/chat/send", json=body).status_code == 422
+
+
+def test_another_users_message_is_neither_regenerated_nor_shown(alice: Person, bob: Person) -> None:
+    hers, his = alice.new_chat(), bob.new_chat()
+    ids = alice.send(hers, "hello")[0]
+    bob.send(his, "hello")
+    assert regenerate(bob, ids["message_id"]).status_code == 404
+    shown = bob.http.put(f"/chat/sessions/{his}/leaf", json={"message_id": ids["message_id"]})
+    assert shown.status_code == 404
+    params = {"branch": ids["message_id"]}
+    assert bob.http.get(f"/chat/sessions/{his}/messages", params=params).json()["items"] == []
+    assert len(alice.messages(hers)) == 2
