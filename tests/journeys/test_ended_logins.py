@@ -97,7 +97,7 @@ def test_a_login_that_ends_takes_its_streams_and_answers_with_it_at_the_other_in
     alice_there, other_there = at(there, alice), at(there, other)
     chat = alice_there.new_chat()
     with alice_there.sending(chat, ENDLESS) as stream:
-        created = next(stream).json()
+        created, _ = (next(stream).json() for _ in range(2))
         with following(other_there, created["generation_id"]) as followed:
             next(followed)
             end(alice, other)

@@ -1,6 +1,6 @@
 """One generation at work: from the prompt to its final state, whatever happens on the way.
 
-generation.created ──> message.delta … ──> usage ──> one terminal event, when SQL holds the same ending
+generation.created ──> message.delta … ──> usage ──> one terminal event, once SQL holds the same ending
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatkeep.chat.event_log import EventLog
-from chatkeep.chat.generations import find_generation, finish_generation
+from chatkeep.chat.generations import Ending, find_generation, finish_generation
 from chatkeep.chat.messages import list_path, write_answer
 from chatkeep.chat.prompt import build_prompt
 from chatkeep.chat.records import Generation, State
-from chatkeep.db import Database
+from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel, ModelError, Usage
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 # More than any context holds: what is beyond it cannot reach the model.
 _MAX_BYTES_PER_CONTEXT_TOKEN = 8
+_HEARTBEAT_SECONDS = 15.0
+_SAVE_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,13 @@ class Equipment:
 
 
 class Answering:
-    """A generation that runs in this process. `log` is what its followers see, `saved` whether SQL knows its end."""
+    """A generation that runs in this process. `log` is what its followers see."""
 
     def __init__(self, equipment: Equipment, owner: OwnerId, generation: Generation) -> None:
         self._equipment = equipment
         self._owner = owner
         self.generation = generation
         self.log = EventLog(generation.id)
-        self.saved = False
         self.checkpointed_seq = 0
         self._task: asyncio.Task[None] | None = None
         self._began = False
@@ -85,33 +86,10 @@ class Answering:
         if self._began and self._task is not None:
             self._task.cancel()
 
-    async def save(self) -> None:
-        """Write the ending down, or learn which one somebody else wrote first; a deleted chat counts as a stop.
-
-        Raises:
-            SQLAlchemyError, OSError: the database is away; nothing was written, and `save` can be called again.
-        """
-        assert self._ending is not None, "only what has ended is saved"  # noqa: S101 - a fault in this package
-        generation = self.generation
-        last_seq = self.log.last_seq if self.log.ended else self.log.last_seq + (2 if self._usage else 1)
-        async with self._equipment.database.writing(self._owner) as db:
-            now = self._equipment.now()
-            won = await finish_generation(db, generation.id, self._ending, now, last_seq=last_seq, model=self._model)
-            if won:
-                await write_answer(
-                    db,
-                    self._owner,
-                    generation.message_id,
-                    self.log.text,
-                    self._ending,
-                    self._model,
-                    _usage_fields(self._usage),
-                    self._failure,
-                )
-            else:
-                row = await find_generation(db, self._owner, generation.id)
-                self._ending = row.state if row else State.STOPPED
-        self.saved = True
+    def beat(self) -> None:
+        """After a while of silence say that there is somebody."""
+        if asyncio.get_running_loop().time() - self.log.last_append >= _HEARTBEAT_SECONDS:
+            self.log.append("heartbeat")
 
     async def _run(self) -> None:
         self._began = True
@@ -127,11 +105,7 @@ class Answering:
             self._fail(ModelError("The answer could not be written because of a fault in the server."))
         # From here on the ending is decided: a stop or a drain that comes now finds it so, and cancels nothing.
         self._ending = self._ending or State.COMPLETED
-        try:
-            await self.save()
-        except Exception:  # the database is away: followers still get their end, and the runner saves it later
-            log.exception("generation %s ended and could not be saved yet", self.generation.id)
-        self._tell_end(self._ending)
+        await self._tell_end(self._ending)
 
     async def _answer(self) -> None:
         equipment, generation = self._equipment, self.generation
@@ -153,18 +127,48 @@ class Answering:
             self._ending = State.FAILED
             self._failure = {"code": error.code, "message": error.message, "retryable": error.retryable}
 
-    def _tell_end(self, ending: State) -> None:
+    async def _tell_end(self, decided: State) -> None:
+        """Not before SQL holds it: in an outage somebody else may find this generation dead, and write that down."""
+        while (ending := await self._save(decided)) is None:
+            await asyncio.sleep(_SAVE_AGAIN_SECONDS)
+            self.beat()
         if usage := _usage_fields(self._usage):
             self.log.append("usage", usage)
+        self.log.append(f"generation.{ending.state}", ending.fields)
+
+    async def _save(self, decided: State) -> Ending | None:
+        """Write the ending down, or learn which one somebody else wrote first; None while the database is away."""
+        last_seq = self.log.last_seq + (2 if self._usage else 1)
+        ending = Ending(decided, self._fields_of(decided), last_seq, self._model)
+        try:
+            async with self._equipment.database.writing(self._owner) as db:
+                if await finish_generation(db, self.generation.id, ending, self._equipment.now()):
+                    await self._write_answer(db, decided)
+                    return ending
+                row = await find_generation(db, self._owner, self.generation.id)
+        except Exception:  # whatever keeps it from being saved now, there is only trying again
+            log.exception("generation %s ended and could not be saved yet", self.generation.id)
+            return None
+        if row is None:
+            # Deleted with its chat: that counts as a stop.
+            return Ending(State.STOPPED, {}, last_seq, None)
+        return Ending(row.state, row.ending or {}, last_seq, row.model)
+
+    async def _write_answer(self, db: Db, status: State) -> None:
+        usage = _usage_fields(self._usage)
+        message_id = self.generation.message_id
+        await write_answer(db, self._owner, message_id, self.log.text, status, self._model, usage, self._failure)
+
+    def _fields_of(self, ending: State) -> dict[str, object]:
         match ending:
             case State.COMPLETED:
-                self.log.append("generation.completed", {"finish_reason": self._finish_reason})
+                return {"finish_reason": self._finish_reason}
             case State.FAILED:
-                self.log.append("generation.failed", self._failure)
-            case State.STOPPED:
-                self.log.append("generation.stopped")
+                return self._failure or {}
+            case State.INTERRUPTED:
+                return {"reason": self._reason}
             case _:
-                self.log.append("generation.interrupted", {"reason": self._reason})
+                return {}
 
 
 def _usage_fields(usage: Usage | None) -> dict[str, int] | None:

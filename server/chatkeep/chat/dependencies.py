@@ -1,15 +1,18 @@
 """What the routes of chats are given: the services of this application, and the one transaction of this request."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request
 
+from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.open_streams import OpenStreams
+from chatkeep.chat.records import Generation
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.db import Database, Db
-from chatkeep.identity import ChatOwner
+from chatkeep.identity import ChatOwner, OwnerId
 from chatkeep.llm.catalogue import ModelCatalogue
 
 
@@ -21,6 +24,12 @@ class ChatServices:
     catalogue: ModelCatalogue
     runner: GenerationRunner
     streams: OpenStreams
+
+    @contextmanager
+    def following(self, owner: OwnerId, generation: Generation) -> Iterator[EventLog]:
+        """The log of the owner's generation, counted as an open stream while the block lasts."""
+        with self.streams.counted(owner), self.runner.following(owner, generation) as log:
+            yield log
 
 
 def _services(request: Request) -> ChatServices:

@@ -2,6 +2,9 @@
 
 A follower holds a position, not a copy, so a slow one costs nothing but the socket it reads from. When a log has grown
 past its bound the oldest events go, and whoever stood there continues with a snapshot of the text so far.
+
+The process that writes an answer fills its log by `append`; another one that lets people follow it there fills a mirror
+by `take`, with events as they were encoded, and by `restart`, with the text that SQL holds.
 """
 
 import asyncio
@@ -16,6 +19,19 @@ MAX_LOG_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 64 * 1024
 
 _encode = msgspec.json.Encoder().encode
+
+
+class _Event(msgspec.Struct):
+    """What a mirror has to know of an event beside its bytes."""
+
+    type: str
+    seq: int
+    generation_id: str
+    text: str = ""
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+_NOT_THE_OPENING = frozenset(_Event.__struct_fields__)
 
 
 def encode_frame(seq: int, event: str, generation_id: str, fields: dict[str, Any]) -> bytes:
@@ -50,6 +66,8 @@ class EventLog:
         self._text_length = 0
         self._gone_text_length = 0
         self._opening: dict[str, Any] = {}
+        self._snapshot: bytes | None = None
+        self._left = False
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
@@ -63,24 +81,51 @@ class EventLog:
         """Number, encode and keep an event, and wake whoever waits. Nothing follows a terminal event."""
         if self.ended:
             return
-        self.last_seq += 1
-        if self.last_seq == 1:
+        if self.last_seq == 0:
             self._opening = fields or {}
-        frame = encode_frame(self.last_seq, event, self.generation_id, fields or {})
-        self._frames.append(frame)
-        self._text_ends.append(self._text_length)
-        self.size += len(frame)
-        if self.size > self._max_bytes:
-            self._drop_oldest()
-        self.ended = event in TERMINAL
-        self.last_append = asyncio.get_running_loop().time()
+        self._keep(event, encode_frame(self.last_seq + 1, event, self.generation_id, fields or {}))
         self.wake()
 
     def append_text(self, text: str) -> None:
         """A `message.delta`."""
-        self._parts.append(text)
-        self._text_length += len(text)
+        if self.ended:
+            return
+        self._add_text(text)
         self.append("message.delta", {"text": text})
+
+    def take(self, batch: bytes) -> None:
+        """Keep events as another process has numbered and encoded them; what is known already is passed over.
+
+        Raises:
+            ValueError: an event is missing before one of these, or they are none of this log's.
+        """
+        for frame in batch.split(b"\n\n")[:-1]:
+            _, _, data = frame.split(b"\n")
+            event = _decode(data.removeprefix(b"data: "))
+            if event.generation_id != self.generation_id or event.seq > self.last_seq + 1:
+                raise ValueError("not the next event of this log")
+            if event.seq <= self.last_seq or self.ended:
+                continue
+            if event.seq == 1:
+                fields = msgspec.json.decode(data.removeprefix(b"data: "))
+                self._opening = {key: value for key, value in fields.items() if key not in _NOT_THE_OPENING}
+            self._add_text(event.text)
+            self._keep(event.type, frame + b"\n\n")
+        self.wake()
+
+    def restart(self, seq: int, opening: dict[str, Any], text: str) -> None:
+        """Stand at event `seq` with `text`, and without the events up to there: who comes is told by a snapshot."""
+        self._frames, self._text_ends, self._parts = [], [], [text]
+        self.size, self.last_seq = 0, seq
+        self._opening, self._snapshot = opening, None
+        self._text_length = self._gone_text_length = len(text)
+        self.last_append = asyncio.get_running_loop().time()
+        self.wake()
+
+    def leave(self) -> None:
+        """Send the followers away, who may come back elsewhere: this process goes, and the answer goes on."""
+        self._left = True
+        self.wake()
 
     def wake(self) -> None:
         """Let every follower look again."""
@@ -98,8 +143,10 @@ class EventLog:
         gone = self.last_seq - len(self._frames)
         batch: list[bytes] = []
         if seq < gone:
-            fields = {**self._opening, "text": self.text[: self._gone_text_length]}
-            batch.append(encode_frame(gone, "message.snapshot", self.generation_id, fields))
+            if self._snapshot is None:
+                fields = {**self._opening, "text": self.text[: self._gone_text_length]}
+                self._snapshot = encode_frame(gone, "message.snapshot", self.generation_id, fields)
+            batch.append(self._snapshot)
             seq = gone
         size = 0
         for frame in itertools.islice(self._frames, seq - gone, None):
@@ -115,7 +162,7 @@ class EventLog:
 
         In batches as `after` gives them.
         """
-        while not until():
+        while not until() and not self._left:
             if seq < self.last_seq:
                 batch, seq = self.after(seq)
                 yield batch, seq
@@ -130,6 +177,21 @@ class EventLog:
         self._waiting.append(future)
         return future
 
+    def _add_text(self, text: str) -> None:
+        if text:
+            self._parts.append(text)
+            self._text_length += len(text)
+
+    def _keep(self, event: str, frame: bytes) -> None:
+        self.last_seq += 1
+        self._frames.append(frame)
+        self._text_ends.append(self._text_length)
+        self.size += len(frame)
+        if self.size > self._max_bytes:
+            self._drop_oldest()
+        self.ended = event in TERMINAL
+        self.last_append = asyncio.get_running_loop().time()
+
     def _drop_oldest(self) -> None:
         """Down to three quarters of the bound, so that a long answer does not pay for this with every event."""
         count = 0
@@ -137,5 +199,6 @@ class EventLog:
             self.size -= len(self._frames[count])
             count += 1
         self._gone_text_length = self._text_ends[count - 1]
+        self._snapshot = None
         del self._frames[:count]
         del self._text_ends[:count]

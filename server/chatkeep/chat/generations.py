@@ -1,20 +1,23 @@
 """Generations in SQL: one row per run of a model. A conditional update lets exactly one finaliser win."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chatkeep.chat.errors import GenerationRunning, IdempotencyKeyReused
 from chatkeep.chat.records import Generation, State
-from chatkeep.chat.tables import RUNNING_STATES, generations
+from chatkeep.chat.tables import RUNNING_STATES, generations, messages
 from chatkeep.db import Db
 from chatkeep.identity import OwnerId
 
 _IDS_PER_STATEMENT = 500
+# A process that died may have told its followers of events that SQL has never heard of: no number is given out twice.
+_BEYOND_WHAT_WAS_LOST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,15 @@ class Stale:
     owner: OwnerId
     id: str
     message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What SQL holds of an answer: its text as of event `generation.last_seq`, and all of it once it has ended."""
+
+    generation: Generation
+    text: str
+    usage: dict[str, int] | None
 
 
 async def add_generation(db: Db, owner: OwnerId, generation: Generation, now: datetime) -> None:
@@ -108,17 +120,66 @@ async def beat(db: Db, generation_ids: Sequence[str], now: datetime) -> dict[str
     return going
 
 
-async def finish_generation(
-    db: Db, generation_id: str, state: State, now: datetime, *, last_seq: int | None = None, model: str | None = None
-) -> bool:
+async def write_seqs(db: Db, seqs: Mapping[str, int]) -> None:
+    """Say which event the text of each generation reaches to, in the transaction that writes the texts."""
+    statement = update(generations).where(generations.c.id == bindparam("generation")).values(last_seq=bindparam("seq"))
+    await db.execute(statement, [{"generation": generation_id, "seq": seq} for generation_id, seq in seqs.items()])
+
+
+async def list_seqs(db: Db, generation_ids: Sequence[str]) -> dict[str, int]:
+    """How far each of them has come, as SQL knows it; what is deleted is not among them."""
+    found: dict[str, int] = {}
+    for start in range(0, len(generation_ids), _IDS_PER_STATEMENT):
+        statement = select(generations.c.id, generations.c.last_seq).where(
+            generations.c.id.in_(generation_ids[start : start + _IDS_PER_STATEMENT])
+        )
+        found |= {row.id: row.last_seq or 0 for row in (await db.execute(statement)).all()}
+    return found
+
+
+async def find_checkpoint(db: Db, generation_id: str) -> Checkpoint | None:
+    """What SQL holds of an answer, for a mirror whose owner has been asked for already."""
+    statement = (
+        select(generations, messages.c.content, messages.c.usage)
+        .join(messages, messages.c.id == generations.c.message_id)
+        .where(generations.c.id == generation_id)
+    )
+    row = (await db.execute(statement)).mappings().first()
+    return Checkpoint(_generation(row), row["content"], row["usage"]) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a generation ended: its state, what its terminal event says, and that event's number."""
+
+    state: State
+    fields: dict[str, Any]
+    last_seq: int
+    model: str | None
+
+
+async def finish_generation(db: Db, generation_id: str, ending: Ending, now: datetime) -> bool:
     """Move a running generation to a final state; False if somebody else was first (or the session is deleted)."""
-    values: dict[str, object] = {"state": state.value, "heartbeat_at": now, "finished_at": now}
-    if last_seq is not None:
-        values |= {"last_seq": last_seq, "model": model}
+    return await _finish(
+        db,
+        generation_id,
+        {"state": ending.state.value, "ending": ending.fields, "last_seq": ending.last_seq, "model": ending.model},
+        now,
+    )
+
+
+async def interrupt_generation(db: Db, generation_id: str, reason: str, now: datetime) -> bool:
+    """End a generation that nobody writes any more; False if somebody else was first."""
+    last_seq = func.coalesce(generations.c.last_seq, 0) + _BEYOND_WHAT_WAS_LOST
+    values = {"state": State.INTERRUPTED.value, "ending": {"reason": reason}, "last_seq": last_seq}
+    return await _finish(db, generation_id, values, now)
+
+
+async def _finish(db: Db, generation_id: str, values: dict[str, Any], now: datetime) -> bool:
     statement = (
         update(generations)
         .where(generations.c.id == generation_id, generations.c.state.in_(RUNNING_STATES))
-        .values(**values)
+        .values(heartbeat_at=now, finished_at=now, **values)
     )
     return bool((await db.execute(statement)).rowcount)
 

@@ -83,7 +83,8 @@ class Message:
 class Generation:
     """One run of a model for one message.
 
-    `last_seq` is the number of its last event; None while it runs, and for ever if its process died before the end.
+    `last_seq` is the event that the message's text reaches to (None: none yet), and once it has ended the terminal
+    event, whose fields are `ending`.
     """
 
     id: str
@@ -96,3 +97,5 @@ class Generation:
     heartbeat_at: datetime
     idempotency_key: str | None
     request_digest: str
+    ending: dict[str, Any] | None = None
+    finished_at: datetime | None = None

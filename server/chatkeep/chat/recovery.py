@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from chatkeep.chat.generations import find_running, finish_generation, list_stale
+from chatkeep.chat.generations import find_running, interrupt_generation, list_stale
 from chatkeep.chat.messages import set_status
 from chatkeep.chat.records import Generation, State
 from chatkeep.db import Database, Db
@@ -12,6 +12,8 @@ from chatkeep.row_security import EVERYBODY
 
 # Runners give a sign of life every second; instances' clocks may differ by a few.
 STALE_AFTER = timedelta(seconds=10)
+# The reason in the terminal event.
+CRASH = "crash"
 
 
 async def recover(database: Database, before: datetime, now: datetime, alive: Collection[str]) -> int:
@@ -22,7 +24,7 @@ async def recover(database: Database, before: datetime, now: datetime, alive: Co
     count = 0
     async with database.writing(EVERYBODY) as db:
         for stale in await list_stale(db, before):
-            if stale.id not in alive and await finish_generation(db, stale.id, State.INTERRUPTED, now):
+            if stale.id not in alive and await interrupt_generation(db, stale.id, CRASH, now):
                 await set_status(db, stale.owner, stale.message_id, State.INTERRUPTED)
                 count += 1
     return count
@@ -38,6 +40,6 @@ async def interrupt_if_stale(db: Db, owner: OwnerId, generation: Generation, now
     """Whether the generation was without a runner, and is interrupted now."""
     if not generation.state.is_running or generation.heartbeat_at > now - STALE_AFTER:
         return False
-    if await finish_generation(db, generation.id, State.INTERRUPTED, now):
+    if await interrupt_generation(db, generation.id, CRASH, now):
         await set_status(db, owner, generation.message_id, State.INTERRUPTED)
     return True

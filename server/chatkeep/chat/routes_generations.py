@@ -84,14 +84,13 @@ async def events(
         raise NotFound
     # Eighteen digits are more than any log has, and fewer than it takes to hurt.
     seq = int(last_event_id) if last_event_id and _SEQ.fullmatch(last_event_id) else after
-    log = services.runner.find_log(generation.id)
-    ended_at = log.last_seq if log and log.ended else generation.last_seq
+    ended_at = services.runner.ended_at(generation)
     if ended_at is not None and seq >= ended_at:
         return Response(status_code=204)
-    if log is None:
+    if not services.runner.is_readable(generation):
         raise LogGone
     services.streams.check(owner)
-    return EventStream(log, min(seq, log.last_seq), services.streams.counted(owner))
+    return EventStream(services.following(owner, generation), seq)
 
 
 @router.post(
@@ -135,9 +134,7 @@ class _Following(Response):
         self._generation = generation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        log = self._services.runner.find_log(self._generation.id)
-        if log is None:
+        if not self._services.runner.is_readable(self._generation):
             # Only the retry of a send whose answer ended long ago comes here.
             raise LogGone
-        counted = self._services.streams.counted(self._owner)
-        await EventStream(log, 0, counted)(scope, receive, send)
+        await EventStream(self._services.following(self._owner, self._generation), 0)(scope, receive, send)

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from chatkeep.chat.answering import Answering, Equipment
 from chatkeep.chat.event_log import EventLog
-from chatkeep.chat.generations import beat
+from chatkeep.chat.generations import beat, write_seqs
 from chatkeep.chat.messages import write_texts
+from chatkeep.chat.mirrors import Mirrors
 from chatkeep.chat.records import LOGIN_ENDED, Generation, State
 from chatkeep.chat.recovery import STALE_AFTER, recover
 from chatkeep.db import Database
@@ -21,7 +23,6 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
-HEARTBEAT_SECONDS = 15.0
 # On SIGTERM: beyond this a database that does not answer is no reason to stay.
 DRAIN_SECONDS = 8.0
 # An ended log stays for those who reload; after that the message itself is the record.
@@ -47,16 +48,18 @@ class GenerationRunner:
         self._logs: dict[str, EventLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._clockwork: list[asyncio.Task[None]] = []
+        self._mirrors = Mirrors(database)
         self.draining = False
 
     async def open(self) -> None:
         """Recover what a former process left, and set checkpoints and heartbeats going."""
         # With SQLite there is no other process: whatever claims to run at the start does not.
         await self.recover(everything=self._database.is_sqlite)
-        # Two tasks, so that a database that hangs does not silence the heartbeats.
+        # Tasks of their own, so that a database that hangs does not silence the heartbeats.
         self._clockwork = [
             asyncio.create_task(self._keep_checkpointing(), name="generation-checkpoints"),
             asyncio.create_task(self._keep_beating(), name="generation-heartbeats"),
+            asyncio.create_task(self._mirrors.keep_up(), name="generation-mirrors"),
         ]
 
     async def drain(self) -> None:
@@ -66,6 +69,7 @@ class GenerationRunner:
             answering.cancel(State.INTERRUPTED, "shutdown")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
+        self._mirrors.leave()
 
     async def aclose(self) -> None:
         """Drain, and stop the clockwork."""
@@ -92,6 +96,28 @@ class GenerationRunner:
         """The log of a generation that runs here or ended here a short while ago."""
         return self._logs.get(generation_id)
 
+    def ended_at(self, generation: Generation) -> int | None:
+        """The number of its last event; None while there may be more."""
+        if event_log := self.find_log(generation.id):
+            return event_log.last_seq if event_log.ended else None
+        return None if generation.state.is_running else generation.last_seq
+
+    def is_readable(self, generation: Generation) -> bool:
+        """Whether its events can be followed here: it runs, wherever that is, or it ended a short while ago."""
+        if generation.state.is_running or generation.id in self._logs:
+            return True
+        kept_since = self._now() - timedelta(seconds=KEEP_ENDED_LOG_SECONDS)
+        return generation.finished_at is not None and generation.finished_at > kept_since
+
+    @contextmanager
+    def following(self, owner: OwnerId, generation: Generation) -> Iterator[EventLog]:
+        """The log of a generation that the caller has found to be the owner's; to be followed within the block."""
+        if event_log := self.find_log(generation.id):
+            yield event_log
+        else:
+            with self._mirrors.following(owner, generation) as event_log:
+                yield event_log
+
     def stop(self, generation_id: str) -> None:
         """End a generation that runs here; what was written so far is kept. Without effect on any other."""
         if answering := self._working.get(generation_id):
@@ -104,8 +130,7 @@ class GenerationRunner:
 
     def _on_done(self, answering: Answering, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if answering.saved:
-            self._working.pop(answering.generation.id, None)
+        self._working.pop(answering.generation.id, None)
 
     async def _keep_checkpointing(self) -> None:
         loop = asyncio.get_running_loop()
@@ -113,19 +138,12 @@ class GenerationRunner:
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
             try:
-                await self._save_what_could_not_be_saved()
                 await self._checkpoint()
                 if loop.time() >= next_recovery:
                     next_recovery = loop.time() + RECOVERY_SECONDS
                     await self.recover(everything=False)
             except Exception:  # a database that is away for a while must not end all checkpoints after it
                 log.exception("checkpoint failed; it will be tried again")
-
-    async def _save_what_could_not_be_saved(self) -> None:
-        for generation_id, answering in list(self._working.items()):
-            if answering.log.ended:
-                await answering.save()
-                self._working.pop(generation_id, None)
 
     async def _checkpoint(self) -> None:
         """Signs of life and texts of all that is being written, in two statements."""
@@ -139,6 +157,7 @@ class GenerationRunner:
             seqs = [answering.log.last_seq for answering in changed]
             if changed:
                 await write_texts(db, {a.generation.message_id: a.log.text for a in changed})
+                await write_seqs(db, {a.generation.id: seq for a, seq in zip(changed, seqs, strict=True)})
         for answering, seq in zip(changed, seqs, strict=True):
             answering.checkpointed_seq = seq
         for key, answering in writing.items():
@@ -151,8 +170,8 @@ class GenerationRunner:
         while True:
             await asyncio.sleep(CHECKPOINT_SECONDS)
             for answering in self._working.values():
-                if answering.is_writing and loop.time() - answering.log.last_append >= HEARTBEAT_SECONDS:
-                    answering.log.append("heartbeat")
+                if answering.is_writing:
+                    answering.beat()
             self._forget_ended_logs(loop.time())
 
     def _forget_ended_logs(self, now: float) -> None:

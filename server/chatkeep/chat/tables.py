@@ -65,7 +65,10 @@ generations = Table(
     Column("message_id", _Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     Column("state", String(16), nullable=False),
     Column("model", String(200)),
+    # The event that the message's text reaches to; once it has ended, its last one.
     Column("last_seq", Integer),
+    # What the terminal event says beside its type.
+    Column("ending", JSON),
     Column("idempotency_key", String(255)),
     Column("request_digest", String(64), nullable=False),
     Column("stop_requested_at", UtcDateTime),

@@ -1,4 +1,4 @@
-"""Branches, the bin, temporary chats, reasoning, and what has been used."""
+"""Branches, the bin, temporary chats, reasoning, how answers ended, and what has been used."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -43,6 +43,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_messages_roots", "messages", ["session_id", "id"], sqlite_where=_IS_ROOT, postgresql_where=_IS_ROOT
     )
+    op.add_column("generations", sa.Column("ending", sa.JSON()))
     _create_usage()
 
 
@@ -88,6 +89,7 @@ def downgrade() -> None:
     op.drop_table("usage_days")
     op.drop_table("usage_records")
     op.drop_index("ix_messages_roots", "messages")
+    op.drop_column("generations", "ending")
     op.drop_column("messages", "reasoning")
     op.drop_index("ix_chat_sessions_expires_at", "chat_sessions")
     op.drop_index("ix_chat_sessions_deleted_at", "chat_sessions")
