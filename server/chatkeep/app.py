@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, FastAPI
 
 from chatkeep import identity
+from chatkeep.chat.bin import keep_purging
 from chatkeep.chat.dependencies import ChatServices
 from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.routes_branches import router as branches_router
@@ -139,8 +140,10 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
                 await stack.enter_async_context(page.lifespan())
             # The built-in model begins to load now, and not with the first question.
             warming = asyncio.create_task(parts.chat.catalogue.offer())
+            purging = asyncio.create_task(keep_purging(parts.database), name="purge")
             yield
             warming.cancel()
+            purging.cancel()
 
     # The framework's own documentation pages load their scripts from elsewhere; /openapi.json is for any viewer.
     app = FastAPI(title="chatkeep", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)

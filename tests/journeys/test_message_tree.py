@@ -117,3 +117,33 @@ def test_another_users_message_is_neither_regenerated_nor_shown(alice: Person, b
     params = {"branch": ids["message_id"]}
     assert bob.http.get(f"/chat/sessions/{his}/messages", params=params).json()["items"] == []
     assert len(alice.messages(hers)) == 2
+
+
+def test_a_deleted_chat_stops_and_can_be_taken_back(alice: Person) -> None:
+    chat = alice.new_chat(title="Plans")
+    running = alice.start(chat, "count to 100000 [[delay 20ms]]")
+    assert alice.http.delete(f"/chat/sessions/{chat}").status_code == 204
+    assert alice.follow(running["generation_id"], 0)[-1]["type"] == "generation.stopped"
+    for path in (f"/chat/sessions/{chat}", f"/chat/sessions/{chat}/messages"):
+        assert alice.http.get(path).status_code == 404
+    assert alice.http.post("/chat/send", json={"session_id": chat, "message": "x"}).status_code == 404
+    assert regenerate(alice, running["message_id"]).status_code == 404
+    (binned,) = alice.http.get("/chat/sessions", params={"deleted": True}).json()["items"]
+    assert binned["deleted_at"]
+    assert alice.http.post(f"/chat/sessions/{chat}/restore").json()["title"] == "Plans"
+    assert [message["status"] for message in alice.messages(chat)] == ["completed", "stopped"]
+    assert alice.http.delete(f"/chat/sessions/{chat}", params={"forever": True}).status_code == 204
+    assert alice.http.get("/chat/sessions", params={"deleted": True}).json()["items"] == []
+    assert alice.http.post(f"/chat/sessions/{chat}/restore").status_code == 404
+
+
+def test_pin_archive_and_a_temporary_chat(alice: Person) -> None:
+    chat = alice.new_chat(title="Plans")
+    assert alice.http.patch(f"/chat/sessions/{chat}", json={"pinned": True, "archived": True}).json()["pinned_at"]
+    temporary = alice.http.post("/chat/sessions", json={"temporary": True}).json()
+    assert temporary["expires_at"] > temporary["created_at"]
+    assert [c["id"] for c in alice.http.get("/chat/sessions").json()["items"]] == [temporary["id"]]
+    for params in ({"archived": True}, {"q": "plans"}):
+        assert [c["id"] for c in alice.http.get("/chat/sessions", params=params).json()["items"]] == [chat]
+    assert alice.http.patch(f"/chat/sessions/{chat}", json={"archived": False}).json()["archived_at"] is None
+    assert alice.http.patch(f"/chat/sessions/{chat}", json={"pinned": None}).status_code == 422

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from chatkeep.chat.bin import restore, throw_away
 from chatkeep.chat.dependencies import CursorText, ReadingDb, Services, WritingDb
-from chatkeep.chat.generations import find_running
 from chatkeep.chat.schemas import (
     ModelOut,
     ModelsOut,
@@ -18,9 +18,9 @@ from chatkeep.chat.schemas import (
 )
 from chatkeep.chat.sessions import (
     SessionChanges,
+    Shelf,
     change_session,
     create_session,
-    delete_session,
     get_session,
     list_sessions,
 )
@@ -46,7 +46,9 @@ async def _checked_patch(body: SessionPatch, services: Services, _: ChatOwner) -
 @router.post("/sessions", status_code=201)
 async def create(owner: ChatOwner, body: Annotated[NewSession, Depends(_checked_new)], db: WritingDb) -> SessionOut:
     """Begin a conversation."""
-    return SessionOut.model_validate(await create_session(db, owner, body.title, body.model, datetime.now(UTC)))
+    now = datetime.now(UTC)
+    session = await create_session(db, owner, body.title, body.model, now, temporary=body.temporary)
+    return SessionOut.model_validate(session)
 
 
 @router.get("/sessions")
@@ -54,11 +56,16 @@ async def list_mine(
     owner: ChatOwner,
     db: ReadingDb,
     q: Annotated[Search | None, Query(description="Look for this in titles and messages.")] = None,
+    archived: Annotated[bool | None, Query(description="Those in the archive; else those that are not.")] = None,
+    pinned: Annotated[bool | None, Query(description="Those that are pinned, or those that are not.")] = None,
+    deleted: Annotated[bool, Query(description="Those in the bin.")] = False,
     limit: PageLimit = 50,
     cursor: CursorText = None,
 ) -> Page[SessionOut]:
-    """Your conversations, the most recently used first."""
-    page = await list_sessions(db, owner, q, limit, Cursor.decode(cursor) if cursor else None)
+    """Your conversations, the most recently used first. Who searches or looks into the bin sees the archive, too."""
+    everywhere = deleted or bool(q and q.strip())
+    shelf = Shelf(deleted, archived if archived is not None or everywhere else False, pinned)
+    page = await list_sessions(db, owner, q, limit, Cursor.decode(cursor) if cursor else None, shelf)
     return Page(items=[SessionOut.model_validate(session) for session in page.items], next_cursor=page.next_cursor)
 
 
@@ -72,18 +79,29 @@ async def get(owner: ChatOwner, session_id: UUID, db: ReadingDb) -> SessionOut:
 async def change(
     owner: ChatOwner, session_id: UUID, body: Annotated[SessionPatch, Depends(_checked_patch)], db: WritingDb
 ) -> SessionOut:
-    """Rename it, or choose another model for what follows."""
+    """Rename it, choose another model for what follows, pin it, put it into the archive."""
     changes = cast(SessionChanges, body.model_dump(exclude_unset=True))
-    return SessionOut.model_validate(await change_session(db, owner, str(session_id), changes))
+    return SessionOut.model_validate(await change_session(db, owner, str(session_id), changes, datetime.now(UTC)))
 
 
 @router.delete("/sessions/{session_id}", dependencies=[owned("session_id")], status_code=204, response_class=Response)
-async def delete(owner: ChatOwner, session_id: UUID, services: Services, db: WritingDb) -> None:
-    """Delete it with all its messages. An answer that is being written ends."""
-    running = await find_running(db, owner, str(session_id))
-    await delete_session(db, owner, str(session_id))
+async def delete(
+    owner: ChatOwner,
+    session_id: UUID,
+    services: Services,
+    db: WritingDb,
+    forever: Annotated[bool, Query(description="Without the bin, or out of it.")] = False,
+) -> None:
+    """Put it into the bin for 30 days, with all its messages. An answer that is being written ends."""
+    running = await throw_away(db, owner, str(session_id), datetime.now(UTC), forever=forever)
     if running is not None:
         db.on_commit(lambda: services.runner.stop(running.id))
+
+
+@router.post("/sessions/{session_id}/restore", dependencies=[owned("session_id")])
+async def take_back(owner: ChatOwner, session_id: UUID, db: WritingDb) -> SessionOut:
+    """Take it out of the bin."""
+    return SessionOut.model_validate(await restore(db, owner, str(session_id)))
 
 
 @router.get("/models")

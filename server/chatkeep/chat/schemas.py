@@ -49,17 +49,22 @@ class _Request(BaseModel):
 
 
 class NewSession(_Request):
-    """Begin a conversation; without a title it takes one from its first message."""
+    """Begin a conversation; without a title it takes one from its first message. A temporary one goes by itself, 24
+    hours after what was last said in it.
+    """
 
     title: Title | None = None
     model: ModelName | None = None
+    temporary: bool = False
 
 
 class SessionPatch(_Request):
-    """Rename it, or choose another model for what follows; null takes a choice back."""
+    """Rename it, choose another model for what follows (null takes a choice back), pin it, put it into the archive."""
 
     title: Title | None = None
     model: ModelName | None = None
+    pinned: bool = False
+    archived: bool = False
 
 
 class SendRequest(_Request):
@@ -109,8 +114,8 @@ class SessionOut(_FromRecord):
     leaf_id: str | None = Field(description="The end of the branch on show; null: the newest message of all.")
     pinned_at: datetime | None
     archived_at: datetime | None
-    deleted_at: datetime | None
-    expires_at: datetime | None
+    deleted_at: datetime | None = Field(description="Since when it is in the bin, where it stays for 30 days.")
+    expires_at: datetime | None = Field(description="When a temporary chat goes.")
 
 
 class SiblingsOut(_FromRecord):

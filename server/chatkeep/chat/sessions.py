@@ -1,10 +1,11 @@
 """Chat sessions in SQL. Every function takes the owner first, and someone else's session does not exist."""
 
 import dataclasses
-from datetime import datetime
-from typing import TypedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
 
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, case, delete, exists, func, insert, or_, select, update
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.generations import lock_generations
@@ -18,16 +19,35 @@ from chatkeep.paging import Cursor, Page
 TITLE_LENGTH = 60
 
 
+# A temporary chat goes so long after what was last said in it.
+TEMPORARY = timedelta(hours=24)
+
+
 class SessionChanges(TypedDict, total=False):
     """What may be changed; a name that is absent stays as it is."""
 
     title: str | None
     model: str | None
+    pinned: bool
+    archived: bool
 
 
-async def create_session(db: Db, owner: OwnerId, title: str | None, model: str | None, now: datetime) -> ChatSession:
-    """Begin a conversation."""
-    session = ChatSession(str(uuid7()), title, model, now, now)
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Which sessions a list is of. Those in the bin, or those that are not; None: pinned or not, archived or not."""
+
+    deleted: bool = False
+    archived: bool | None = None
+    pinned: bool | None = None
+
+
+async def create_session(
+    db: Db, owner: OwnerId, title: str | None, model: str | None, now: datetime, *, temporary: bool = False
+) -> ChatSession:
+    """Begin a conversation, perhaps one that goes by itself."""
+    expires_at = now + TEMPORARY if temporary else None
+    titled_by = "user" if title is not None else None
+    session = ChatSession(str(uuid7()), title, model, now, now, titled_by=titled_by, expires_at=expires_at)
     await db.execute(insert(chat_sessions).values(owner=owner, **dataclasses.asdict(session)))
     return session
 
@@ -51,10 +71,10 @@ async def get_session(db: Db, owner: OwnerId, session_id: str) -> ChatSession:
 
 
 async def list_sessions(
-    db: Db, owner: OwnerId, query: str | None, limit: int, cursor: Cursor | None
+    db: Db, owner: OwnerId, query: str | None, limit: int, cursor: Cursor | None, shelf: Shelf = Shelf()
 ) -> Page[ChatSession]:
     """The owner's sessions, the most recently used first; `query` is looked for in titles and texts."""
-    statement = select(chat_sessions).where(chat_sessions.c.owner == owner)
+    statement = select(chat_sessions).where(chat_sessions.c.owner == owner, *_on(shelf))
     if query and query.strip():
         statement = statement.where(_matches(owner, query.strip()))
     if cursor is not None:
@@ -83,21 +103,28 @@ async def lock_session(db: Db, owner: OwnerId, session_id: str) -> ChatSession:
     return _session(row)
 
 
-async def change_session(db: Db, owner: OwnerId, session_id: str, changes: SessionChanges) -> ChatSession:
-    """Rename, or choose another model; None takes a choice back. Order in the list does not change.
+async def change_session(
+    db: Db, owner: OwnerId, session_id: str, changes: SessionChanges, now: datetime
+) -> ChatSession:
+    """Rename, choose another model (None takes a choice back), pin, archive. Order in the list does not change.
 
     Raises:
         NotFound: not there, or not the owner's.
     """
-    if changes:
-        await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(**changes))
+    values: dict[str, Any] = {name: changes[name] for name in ("title", "model") if name in changes}
+    if "title" in changes:
+        values["titled_by"] = None if changes["title"] is None else "user"
+    values |= {f"{name}_at": now if changes[name] else None for name in ("pinned", "archived") if name in changes}
+    if values:
+        await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(values))
     return await get_session(db, owner, session_id)
 
 
 async def touch_session(db: Db, owner: OwnerId, session_id: str, first_words: str, now: datetime) -> None:
     """Move the session to the top, and show its newest branch; without a title it takes one from its first message."""
     title = func.coalesce(chat_sessions.c.title, title_from(first_words))
-    values = {"updated_at": now, "title": title, "leaf_id": None}
+    expires_at = case((chat_sessions.c.expires_at.is_not(None), now + TEMPORARY))
+    values = {"updated_at": now, "title": title, "leaf_id": None, "expires_at": expires_at}
     await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(values))
 
 
@@ -107,14 +134,16 @@ async def show_leaf(db: Db, owner: OwnerId, session_id: str, leaf_id: str) -> No
 
 
 async def delete_session(db: Db, owner: OwnerId, session_id: str) -> None:
-    """Delete the session with its messages and generations.
+    """Delete the session with its messages and generations for good, be it in the bin or not.
 
     Raises:
         NotFound: not there, or not the owner's.
     """
-    await lock_session(db, owner, session_id)
+    this = and_(chat_sessions.c.owner == owner, chat_sessions.c.id == session_id)
+    if (await db.execute(select(chat_sessions.c.id).where(this).with_for_update())).first() is None:
+        raise NotFound
     await lock_generations(db, session_id)
-    await db.execute(delete(chat_sessions).where(_mine(owner, session_id)))
+    await db.execute(delete(chat_sessions).where(this))
 
 
 async def delete_sessions_of(db: Db, owner: OwnerId) -> None:
@@ -134,7 +163,15 @@ def title_from(text: str) -> str:
 
 
 def _mine(owner: OwnerId, session_id: str) -> ColumnElement[bool]:
-    return and_(chat_sessions.c.owner == owner, chat_sessions.c.id == session_id)
+    """What is in the bin is not there, but for those who look into the bin."""
+    sessions = chat_sessions.c
+    return and_(sessions.owner == owner, sessions.id == session_id, sessions.deleted_at.is_(None))
+
+
+def _on(shelf: Shelf) -> list[ColumnElement[bool]]:
+    asked = (("deleted_at", shelf.deleted), ("archived_at", shelf.archived), ("pinned_at", shelf.pinned))
+    columns = ((chat_sessions.c[name], wanted) for name, wanted in asked if wanted is not None)
+    return [column.is_not(None) if wanted else column.is_(None) for column, wanted in columns]
 
 
 def _matches(owner: OwnerId, query: str) -> ColumnElement[bool]:

@@ -41,7 +41,7 @@ async def test_someone_elses_session_does_not_exist(database: Database, alice: O
     async with database.writing(EVERYBODY) as db:
         assert await find_session(db, bob, made.id) is None
         with pytest.raises(NotFound):
-            await change_session(db, bob, made.id, {"title": "mine now"})
+            await change_session(db, bob, made.id, {"title": "mine now"}, NOW)
         with pytest.raises(NotFound):
             await delete_session(db, bob, made.id)
         assert (await list_sessions(db, bob, None, 10, None)).items == []
@@ -129,7 +129,7 @@ async def test_a_title_that_was_chosen_stays_even_if_it_is_new_chat(database: Da
         session = await create_session(db, alice, "New chat", None, NOW)
         await touch_session(db, alice, session.id, "hello", NOW)
         assert (await get_session(db, alice, session.id)).title == "New chat"
-        await change_session(db, alice, session.id, {"title": None})
+        await change_session(db, alice, session.id, {"title": None}, NOW)
         await touch_session(db, alice, session.id, "hello", NOW)
         assert (await get_session(db, alice, session.id)).title == "hello"
 

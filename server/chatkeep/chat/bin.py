@@ -1,0 +1,96 @@
+"""The bin: a chat that was deleted can be brought back for a while. What is due to go, goes by the clock."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Update, select, update
+
+from chatkeep.chat.generations import find_running, request_stop
+from chatkeep.chat.records import ChatSession, Generation
+from chatkeep.chat.sessions import delete_session, get_session, lock_session
+from chatkeep.chat.tables import chat_sessions
+from chatkeep.db import Database, Db
+from chatkeep.errors import NotFound
+from chatkeep.identity import OwnerId
+from chatkeep.row_security import EVERYBODY
+
+log = logging.getLogger(__name__)
+
+KEEP_DELETED = timedelta(days=30)
+PURGE_SECONDS = 60.0
+_AT_ONCE = 100
+
+
+async def throw_away(
+    db: Db, owner: OwnerId, session_id: str, now: datetime, *, forever: bool = False
+) -> Generation | None:
+    """Put the session into the bin; `forever`, or where it was temporary, delete it, be it in the bin already.
+
+    Returns:
+        What is being written into it, and should end.
+
+    Raises:
+        NotFound: not there, or not the owner's.
+    """
+    if forever:
+        running = await find_running(db, owner, session_id)
+        await delete_session(db, owner, session_id)
+        return running
+    session = await lock_session(db, owner, session_id)
+    running = await find_running(db, owner, session_id)
+    if session.expires_at is not None:
+        await delete_session(db, owner, session_id)
+    else:
+        await db.execute(_this(owner, session_id).values(deleted_at=now))
+        if running is not None:
+            # For the instance that writes it, if that is another one.
+            await request_stop(db, owner, running.id, now)
+    return running
+
+
+async def restore(db: Db, owner: OwnerId, session_id: str) -> ChatSession:
+    """Take the session out of the bin; where it is not in it, nothing changes.
+
+    Raises:
+        NotFound: not there any more, or not the owner's.
+    """
+    await db.execute(_this(owner, session_id).values(deleted_at=None))
+    return await get_session(db, owner, session_id)
+
+
+async def purge(database: Database, now: datetime) -> int:
+    """Delete what has been in the bin for long enough, and temporary chats whose time is over; returns how many."""
+    sessions = chat_sessions.c
+    columns = select(sessions.owner, sessions.id)
+    binned = columns.where(sessions.deleted_at.is_not(None), sessions.deleted_at <= now - KEEP_DELETED)
+    expired = columns.where(sessions.expires_at.is_not(None), sessions.expires_at <= now)
+    async with database.reading(EVERYBODY) as db:
+        due = [row for wanted in (binned, expired) for row in (await db.execute(wanted.limit(_AT_ONCE))).all()]
+    for owner, session_id in due:
+        # One transaction each: whoever wants to write waits for one chat to go, and not for all.
+        await _delete_if_there(database, OwnerId(owner), session_id)
+    return len(due)
+
+
+async def keep_purging(database: Database) -> None:
+    """For the life of the process."""
+    while True:
+        try:
+            while await purge(database, datetime.now(UTC)):
+                pass
+        except Exception:  # a database that is away for a while must not end all purging after it
+            log.exception("what is due to be deleted could not be; it will be tried again")
+        await asyncio.sleep(PURGE_SECONDS)
+
+
+async def _delete_if_there(database: Database, owner: OwnerId, session_id: str) -> None:
+    try:
+        async with database.writing(owner) as db:
+            await delete_session(db, owner, session_id)
+    except NotFound:
+        log.debug("another instance was first to delete %s", session_id)
+
+
+def _this(owner: OwnerId, session_id: str) -> Update:
+    return update(chat_sessions).where(chat_sessions.c.owner == owner, chat_sessions.c.id == session_id)
