@@ -21,8 +21,9 @@ HERE = Path(__file__).parent
 Json = dict[str, Any]
 
 _GROUPS = {
-    "Accounts": ("/auth", "/.well-known", "/admin"),
+    "Accounts": ("/auth", "/.well-known", "/admin/users", "/admin/audit"),
     "Chats": ("/chat",),
+    "Usage": ("/usage", "/admin/usage"),
     "Operations": ("/",),
 }
 

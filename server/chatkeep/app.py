@@ -24,6 +24,10 @@ from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_sessions_of
 from chatkeep.data_dir import DataDirUnusable, make_private
 from chatkeep.db import Database, DatabaseUnusable
+from chatkeep.limits.configured import configured_quotas
+from chatkeep.limits.dependencies import LimitServices
+from chatkeep.limits.ledger import delete_usage_of
+from chatkeep.limits.routes_usage import router as usage_router
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel
 from chatkeep.llm.openai import OpenAIChatModel
@@ -66,6 +70,7 @@ class Parts:
     shared: identity.Shared
     chat_model: ChatModel
     chat: ChatServices
+    limits: LimitServices
 
 
 async def prepare(settings: Settings) -> None:
@@ -149,12 +154,14 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     app = FastAPI(title="chatkeep", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.chat = parts.chat
     app.state.auth = parts.auth
+    app.state.limits = parts.limits
     app.state.readiness_checks = _readiness_checks(settings, parts)
     problems.install(app)
     app.include_router(health.router, dependencies=[Depends(identity.public)])
     app.include_router(sessions_router)
     app.include_router(branches_router)
     app.include_router(generations_router)
+    app.include_router(usage_router)
     identity.mount(app, parts.auth)
     _add_middleware(app, settings)
     api = identity.refuse_undeclared(app)
@@ -181,6 +188,7 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     async def forget(owner: identity.OwnerId) -> None:
         async with database.writing(owner) as db:
             await delete_sessions_of(db, owner)
+            await delete_usage_of(db, owner)
 
     try:
         database = Database(settings.effective_database_url)
@@ -191,7 +199,8 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     chat_model = _make_chat_model(settings)
     catalogue = ModelCatalogue(chat_model, monotonic)
     runner = GenerationRunner(database, chat_model, catalogue, settings.llm_context_tokens)
-    return Parts(database, auth, shared, chat_model, ChatServices(database, catalogue, runner, OpenStreams()))
+    chat = ChatServices(database, catalogue, runner, OpenStreams())
+    return Parts(database, auth, shared, chat_model, chat, LimitServices(database, configured_quotas(settings)))
 
 
 def _make_chat_model(settings: Settings) -> ChatModel:

@@ -34,6 +34,7 @@ from authkeep.http import (
     owner_of,
     public,
     refuse_undeclared,
+    require_role,
     require_scope,
     throttled,
 )
@@ -48,6 +49,7 @@ from chatkeep.settings import Settings
 from chatkeep.settings_oidc import OidcProvider
 
 __all__ = [
+    "ADMINISTRATOR",
     "AUTH_MIGRATIONS",
     "Auth",
     "AuthError",
@@ -81,10 +83,11 @@ WatchLogin = Callable[[Callable[[], None]], Callable[[], None]]
 """Calls the function it is given when the login of a request is revoked; returns what has to be called to forget it."""
 
 CHAT_SCOPE = "chat"
+ADMIN_SCOPE = "admin"
 # What an API key may be limited to, in the words of whoever makes one.
 _SCOPES = {
     CHAT_SCOPE: "Read and write your chats",
-    "admin": "For administrators: read users and the audit trail",
+    ADMIN_SCOPE: "For administrators: read users, the audit trail and what everybody uses",
 }
 
 # The page calls the API from within the server, and says with this header that it may name the browser's address.
@@ -99,6 +102,10 @@ def _chat_owner(principal: Annotated[Principal, Depends(require_scope(CHAT_SCOPE
 
 ChatOwner = Annotated[OwnerId, Depends(_chat_owner)]
 """For the routes of chats: a person, or their API key with the scope `chat`; 401 for everybody else."""
+
+
+ADMINISTRATOR: Any = Depends(require_role(Role.ADMIN, scope=ADMIN_SCOPE))
+"""Among a route's dependencies: for administrators, and their API keys with the scope `admin`."""
 
 
 def owned(parameter: str) -> Any:

@@ -1,7 +1,7 @@
 """What is known about a request before any route runs, in `scope["authkeep"]`."""
 
 from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from authkeep.auth import Auth
 from authkeep.client_address import Address
@@ -15,11 +15,21 @@ Scope = MutableMapping[str, Any]
 Headers = Iterable[tuple[bytes, bytes]]
 
 
+class LimitFields(Protocol):
+    """Its items of the RateLimit-Policy and RateLimit fields: a `Decision`, or what a host's own limit has to tell."""
+
+    @property
+    def policy(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+
 class RequestIdentity:
     """Attributes:
     auth: the `Auth` this app was mounted with.
     principal: who presented a valid credential, were it an API key; None when nobody did.
-    decisions: what limits have said about this request so far.
+    decisions: what limits have said about this request so far; a host may add to it.
     """
 
     # Not the scope itself: it holds this object, and such a cycle leaves every request to the garbage collector, which
@@ -29,7 +39,7 @@ class RequestIdentity:
     def __init__(self, auth: Auth, scope: Scope, principal: Principal | None, refusal: AuthError | None = None) -> None:
         self.auth = auth
         self.principal = principal
-        self.decisions: list[Decision] = []
+        self.decisions: list[LimitFields] = []
         self._refusal = refusal
         self._headers: Headers = scope.get("headers", ())
         self._peer: tuple[str, int] | None = scope.get("client")

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from chatkeep.errors import ChatkeepError
+from chatkeep.limits.schemas import LimitOut
 from chatkeep.limits.standing import Standing
 from chatkeep.settings_quotas import MICROS
 
@@ -33,7 +34,7 @@ class QuotaExceeded(ChatkeepError):
     @property
     def members(self) -> dict[str, Any]:
         """What the problem tells programs beside the sentence."""
-        return {"limit": as_json(self.standing)}
+        return {"limit": LimitOut.of(self.standing).model_dump(mode="json")}
 
 
 class RangeInvalid(ChatkeepError):
@@ -47,31 +48,12 @@ class RangeInvalid(ChatkeepError):
         super().__init__(f"from must not be behind to, and they may span {most_days} days at most.")
 
 
-def as_json(standing: Standing) -> dict[str, Any]:
-    """As GET /usage has it; cost in units of the currency."""
-    limit = standing.limit
-    shown = _in_units if limit.quantity == "cost" else int
-    return {
-        "name": limit.quantity,
-        "window": limit.window,
-        "model": limit.model,
-        "limit": shown(limit.amount),
-        "used": shown(standing.used),
-        "remaining": shown(standing.remaining),
-        "resets_at": standing.resets_at.isoformat().replace("+00:00", "Z") if standing.resets_at else None,
-    }
-
-
-def _in_units(micros: int) -> float:
-    return micros / MICROS
-
-
 def _explain(standing: Standing) -> str:
     limit = standing.limit
     of_model = f" of {limit.model}" if limit.model else ""
     if limit.window is None or standing.resets_at is None:
         return f"You have {standing.used} answers{of_model} being written. Wait until one has ended, or stop one."
-    what = f"{_in_units(limit.amount):g} of cost" if limit.quantity == "cost" else f"{limit.amount} {limit.quantity}"
+    what = f"{limit.amount / MICROS:g} of cost" if limit.quantity == "cost" else f"{limit.amount} {limit.quantity}"
     whole = f"your quota of {what}{of_model} a {limit.window}"
     if standing.remaining:
         return f"This message with its conversation is more than what is left of {whole}. {_when(standing.resets_at)}"

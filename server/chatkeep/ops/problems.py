@@ -34,6 +34,7 @@ class ProblemResponse(JSONResponse):
 def problem_response(scope: Scope, error: ChatkeepError, **extra: Any) -> ProblemResponse:
     """Render one of our own errors."""
     headers = getattr(error, "headers", None)
+    extra = {**getattr(error, "members", {}), **extra}
     return _problem(scope, error.status, error.code, error.title, error.detail, headers, extra)
 
 
