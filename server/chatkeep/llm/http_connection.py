@@ -19,6 +19,7 @@ from chatkeep.llm.http_response import (
     ResponseTimeout,
     ResponseTooLarge,
 )
+from chatkeep.llm.wheel import Wheel
 
 
 class Connection(asyncio.Protocol):
@@ -29,9 +30,14 @@ class Connection(asyncio.Protocol):
     _DRAIN_SECONDS = 2.0
 
     def __init__(
-        self, bounds: Bounds, on_idle: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]
+        self,
+        bounds: Bounds,
+        wheel: Wheel,
+        on_idle: Callable[["Connection"], None],
+        on_lost: Callable[["Connection"], None],
     ) -> None:
         self._bounds = bounds
+        self._wheel = wheel
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
@@ -57,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._response = Response(
             self._loop,
             self._bounds,
+            self._wheel,
             on_room=self.resume_reading,
             on_finished=self._finished_with,
             first_byte=first_byte,

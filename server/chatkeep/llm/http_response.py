@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from chatkeep.llm.wheel import Wheel
+
 ConnectFailure = Literal["refused", "unknown host", "tls", "unreachable", "timeout", "forbidden address", "too many"]
 
 
@@ -70,19 +72,23 @@ class Bounds:
 class Response:
     """A response under way. Made by the client; `read` until it returns nothing, and `close` in any case.
 
-    `idle` is the longest silence between two reads, in seconds; a reader may change it on the way. `began` is true
-    from the first byte on, `header_done` once `status` and `headers` (names in lower case) are there.
+    `idle` is the longest silence between two reads, in seconds. With `gathers`, what comes soon after a read waits for
+    a turn of the wheel, to be read together with what comes meanwhile; after a silence it does not, nor at the end. A
+    reader may change both on the way. `began` is true from the first byte on, `header_done` once `status` and `headers`
+    (names in lower case) are there.
     """
 
     __slots__ = (
-        "_bounds", "_buffered", "_complete", "_deadline", "_error", "_expires", "_late", "_loop", "_on_finished",
-        "_on_room", "_pieces", "_received", "_waiter", "began", "header_done", "headers", "idle", "status",
+        "_bounds", "_buffered", "_complete", "_deadline", "_error", "_expires", "_gathering", "_late", "_loop",
+        "_on_finished", "_on_room", "_pieces", "_read_at", "_received", "_waiter", "_wheel", "began", "gathers",
+        "header_done", "headers", "idle", "status",
     )  # fmt: skip
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         bounds: Bounds,
+        wheel: Wheel,
         *,
         on_room: Callable[[], None],
         on_finished: Callable[["Response", bool], None],
@@ -91,6 +97,7 @@ class Response:
         now = loop.time()
         self._loop = loop
         self._bounds = bounds
+        self._wheel = wheel
         self._on_room = on_room
         self._on_finished = on_finished
         self._pieces: list[bytes] = []
@@ -102,6 +109,9 @@ class Response:
         self._expires = now + bounds.total
         self._deadline = now + (bounds.first_byte if first_byte is None else first_byte)
         self._late = False
+        self._gathering = False
+        self._read_at = now
+        self.gathers = False
         self.idle = bounds.idle
         self.began = False
         self.header_done = False
@@ -138,6 +148,7 @@ class Response:
             self._deadline = self._loop.time() + self.idle
             self._late = False
             await self._wait()
+        self._read_at = self._loop.time()
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         if self._buffered > self._bounds.buffer:
@@ -163,6 +174,21 @@ class Response:
     # What follows is for the connection.
 
     def wake(self) -> None:
+        """Something has come: let the reader go on, now or with the next turn of the wheel."""
+        if self.gathers and self._may_wait():
+            if not self._gathering:
+                self._gathering = True
+                self._wheel.join(self._wake_now)
+        else:
+            self._wake_now()
+
+    def _may_wait(self) -> bool:
+        if self._gathering or self._loop.time() - self._read_at < self._wheel.seconds:
+            return not self._complete and self._error is None and self._buffered * 2 < self._bounds.buffer
+        return False
+
+    def _wake_now(self) -> None:
+        self._gathering = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -195,6 +221,6 @@ class Response:
         Silence takes two calls to be sure of: after this machine slept, or was too busy, time is up although data is
         already there to be read.
         """
-        late = self._waiter is not None and now > self._deadline
+        late = self._waiter is not None and not self._gathering and now > self._deadline
         was_late, self._late = self._late, late
         return (late and was_late) or now > self._expires

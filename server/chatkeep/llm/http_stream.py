@@ -14,9 +14,12 @@ from collections.abc import Mapping
 from chatkeep.llm.base_url import BaseUrl, is_forbidden_address
 from chatkeep.llm.http_connection import Connection
 from chatkeep.llm.http_response import Bounds, ConnectFailed, ConnectionBroken, Response
+from chatkeep.llm.wheel import Wheel
 
 # Most servers drop an idle connection after five seconds; a shorter life here avoids sending into a closing one.
 _KEEP_ALIVE_SECONDS = 4.0
+# What a person does not see, and two tokens of a fast model: half the waking, parsing and sending on.
+_GATHER_SECONDS = 0.04
 
 
 class StreamingClient:
@@ -36,6 +39,7 @@ class StreamingClient:
         self._max_connections = max_connections
         self._max_idle = max_idle
         self._ssl = (ssl_context or ssl.create_default_context()) if origin.tls else None
+        self._wheel = Wheel(_GATHER_SECONDS)
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._connecting = 0
@@ -83,6 +87,7 @@ class StreamingClient:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+        self._wheel.stop()
         for connection in tuple(self._open):
             connection.abort()
         self._idle.clear()
@@ -123,7 +128,7 @@ class StreamingClient:
         try:
             async with asyncio.timeout(self._bounds.connect):
                 transport, connection = await loop.create_connection(
-                    lambda: Connection(self._bounds, self._on_idle, self._on_lost),
+                    lambda: Connection(self._bounds, self._wheel, self._on_idle, self._on_lost),
                     self._origin.host,
                     self._origin.port,
                     ssl=self._ssl,

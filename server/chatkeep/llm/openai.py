@@ -110,6 +110,8 @@ class OpenAIChatModel:
                 chunk = decoder.feed(data)
                 if chunk is not None:
                     yield chunk
+                    # The first words are waited for; whoever reads them does not see the next come two by two.
+                    response.gathers = True
                 if decoder.error is not None:
                     raise decoder.error
                 if decoder.finished:
