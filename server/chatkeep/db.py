@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from chatkeep.row_security import EVERYBODY, Everybody, RowSecurity
+from chatkeep.sqlite_driver import OneHop
 
 metadata = MetaData(
     naming_convention={
@@ -178,6 +179,7 @@ def _engine(url: str, statement_seconds: float | None) -> AsyncEngine:
     try:
         return create_async_engine(
             url,
+            module=OneHop() if is_sqlite else None,
             pool_pre_ping=not is_sqlite,
             # Errors are logged; prompts and password hashes are not.
             hide_parameters=True,
@@ -216,7 +218,8 @@ def _teach_sqlite(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('chatkeep_begin', 'DEFERRED')}")
+        mode = connection.get_execution_options().get("chatkeep_begin", "DEFERRED")
+        connection.connection.dbapi_connection.begin_lazily(f"BEGIN {mode}")
 
 
 def driver_says(error: BaseException) -> str:
