@@ -1,6 +1,7 @@
 """Run the application under uvicorn: listen, start, say where to go; on a signal drain first, then stop."""
 
 import asyncio
+import gc
 import os
 import socket
 from contextlib import ExitStack
@@ -66,6 +67,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell the person at the terminal where to go."""
         await super().startup(sockets)
+        # What is here now stays; a collection that looked at all of it would stop every stream for a tenth of a second.
+        gc.collect()
+        gc.freeze()
         click.echo(_welcome(self._settings, self._port, await setup_code_to_show(self._app.state.auth, self._settings)))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
