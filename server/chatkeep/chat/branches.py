@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import CTE, Select, func, literal, select, union_all
 
-from chatkeep.chat.messages import find_last_message, read_page
+from chatkeep.chat.messages import find_newest_id, read_page
 from chatkeep.chat.records import ChatSession, Message, Siblings
 from chatkeep.chat.tables import messages
 from chatkeep.db import Db
@@ -23,10 +23,7 @@ _ID = messages.c.id.type
 
 async def find_leaf_id(db: Db, owner: OwnerId, session: ChatSession) -> str | None:
     """The end of the branch on show; None while there is no message."""
-    if session.leaf_id is not None:
-        return session.leaf_id
-    newest = await find_last_message(db, owner, session.id)
-    return newest.id if newest else None
+    return session.leaf_id or await find_newest_id(db, owner, session.id)
 
 
 async def get_newest_below(db: Db, owner: OwnerId, session_id: str, message_id: str) -> str:

@@ -16,6 +16,14 @@ from chatkeep.db import Db
 from chatkeep.identity import OwnerId
 
 _IDS_PER_STATEMENT = 500
+# Whatever every answer needs is put together once: that costs more than the database's part in running it.
+_ADD = insert(generations)
+_RUNNING = select(generations).where(
+    generations.c.owner == bindparam("of_owner"),
+    generations.c.session_id == bindparam("of_session"),
+    generations.c.state.in_(RUNNING_STATES),
+)
+_END = update(generations).where(generations.c.id == bindparam("generation"), generations.c.state.in_(RUNNING_STATES))
 # A process that died may have told its followers of events that SQL has never heard of: no number is given out twice.
 _BEYOND_WHAT_WAS_LOST = 1_000_000
 
@@ -47,7 +55,7 @@ async def add_generation(db: Db, owner: OwnerId, generation: Generation, now: da
     """
     row = dataclasses.asdict(generation) | {"state": generation.state.value}
     try:
-        await db.execute(insert(generations).values(owner=owner, created_at=now, **row))
+        await db.execute(_ADD, {"owner": owner, "created_at": now, **row})
     except IntegrityError as error:
         # The last resort: senders to one session queue for its row, but a key can come with two sessions at once.
         if _violates(error, "uq_generations_idempotency", "generations.idempotency_key"):
@@ -75,12 +83,7 @@ async def find_by_key(db: Db, owner: OwnerId, idempotency_key: str) -> Generatio
 
 async def find_running(db: Db, owner: OwnerId, session_id: str) -> Generation | None:
     """The generation that is writing into the owner's session, or None."""
-    statement = select(generations).where(
-        generations.c.owner == owner,
-        generations.c.session_id == session_id,
-        generations.c.state.in_(RUNNING_STATES),
-    )
-    row = (await db.execute(statement)).mappings().first()
+    row = (await db.execute(_RUNNING, {"of_owner": owner, "of_session": session_id})).mappings().first()
     return _generation(row) if row else None
 
 
@@ -160,28 +163,28 @@ class Ending:
 
 async def finish_generation(db: Db, generation_id: str, ending: Ending, now: datetime) -> bool:
     """Move a running generation to a final state; False if somebody else was first (or the session is deleted)."""
-    return await _finish(
-        db,
-        generation_id,
-        {"state": ending.state.value, "ending": ending.fields, "last_seq": ending.last_seq, "model": ending.model},
-        now,
-    )
+    values = {
+        "state": ending.state.value,
+        "ending": ending.fields,
+        "last_seq": ending.last_seq,
+        "model": ending.model,
+        "heartbeat_at": now,
+        "finished_at": now,
+    }
+    return bool((await db.execute(_END, {"generation": generation_id, **values})).rowcount)
 
 
 async def interrupt_generation(db: Db, generation_id: str, reason: str, now: datetime) -> bool:
     """End a generation that nobody writes any more; False if somebody else was first."""
     last_seq = func.coalesce(generations.c.last_seq, 0) + _BEYOND_WHAT_WAS_LOST
-    values = {"state": State.INTERRUPTED.value, "ending": {"reason": reason}, "last_seq": last_seq}
-    return await _finish(db, generation_id, values, now)
-
-
-async def _finish(db: Db, generation_id: str, values: dict[str, Any], now: datetime) -> bool:
-    statement = (
-        update(generations)
-        .where(generations.c.id == generation_id, generations.c.state.in_(RUNNING_STATES))
-        .values(heartbeat_at=now, finished_at=now, **values)
-    )
-    return bool((await db.execute(statement)).rowcount)
+    values = {
+        "state": State.INTERRUPTED.value,
+        "ending": {"reason": reason},
+        "heartbeat_at": now,
+        "finished_at": now,
+    }
+    statement = _END.values(last_seq=last_seq)
+    return bool((await db.execute(statement, {"generation": generation_id, **values})).rowcount)
 
 
 async def list_stale(db: Db, before: datetime) -> list[Stale]:

@@ -19,8 +19,17 @@ _WITH_GENERATION = select(messages, generations.c.id.label("generation_id")).out
     generations, and_(generations.c.message_id == messages.c.id, generations.c.state.in_(RUNNING_STATES))
 )
 
-_MAX_PAGE_CHARACTERS = 4 * 1024 * 1024
 _PATH_STEP = 20
+# Whatever every answer needs is put together once: that costs more than the database's part in running it.
+_ADD = insert(messages)
+_MINE = and_(messages.c.owner == bindparam("of_owner"), messages.c.session_id == bindparam("of_session"))
+_NEWEST = select(messages.c.id).where(_MINE).order_by(messages.c.id.desc()).limit(1)
+_UP_FROM = (
+    select(messages).where(_MINE, messages.c.id <= bindparam("wanted")).order_by(messages.c.id.desc()).limit(_PATH_STEP)
+)
+_WRITE = update(messages).where(messages.c.owner == bindparam("of_owner"), messages.c.id == bindparam("message"))
+
+_MAX_PAGE_CHARACTERS = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +58,19 @@ async def add_message(db: Db, owner: OwnerId, session_id: str, turn: Turn, now: 
         error=None,
         created_at=now,
     )
-    await db.execute(
-        insert(messages).values(
-            owner=owner,
-            id=message.id,
-            session_id=session_id,
-            parent_id=turn.parent_id,
-            role=turn.role,
-            content=turn.content,
-            status=turn.status.value,
-            model=turn.model,
-            citations=[],
-            created_at=now,
-        )
-    )
+    values: dict[str, Any] = {
+        "owner": owner,
+        "id": message.id,
+        "session_id": session_id,
+        "parent_id": turn.parent_id,
+        "role": turn.role,
+        "content": turn.content,
+        "status": turn.status.value,
+        "model": turn.model,
+        "citations": [],
+        "created_at": now,
+    }
+    await db.execute(_ADD, values)
     return message
 
 
@@ -73,11 +81,10 @@ async def find_message(db: Db, owner: OwnerId, message_id: str) -> Message | Non
     return _message(row) if row else None
 
 
-async def find_last_message(db: Db, owner: OwnerId, session_id: str) -> Message | None:
-    """The newest message of a session: what the next one follows when it names no parent."""
-    statement = _of_session(owner, session_id).order_by(messages.c.id.desc()).limit(1)
-    row = (await db.execute(statement)).mappings().first()
-    return _message(row) if row else None
+async def find_newest_id(db: Db, owner: OwnerId, session_id: str) -> str | None:
+    """The newest message of a session; None while there is none."""
+    found: str | None = (await db.execute(_NEWEST, {"of_owner": owner, "of_session": session_id})).scalar()
+    return found
 
 
 async def list_messages(
@@ -116,13 +123,8 @@ async def list_path(db: Db, owner: OwnerId, session_id: str, leaf_id: str, max_b
     path: list[Message] = []
     wanted: str | None = leaf_id
     while wanted is not None and max_bytes > 0:
-        statement = (
-            select(messages)
-            .where(messages.c.owner == owner, messages.c.session_id == session_id, messages.c.id <= wanted)
-            .order_by(messages.c.id.desc())
-            .limit(_PATH_STEP)
-        )
-        by_id = {row["id"]: _message(row) for row in (await db.execute(statement)).mappings()}
+        step = {"of_owner": owner, "of_session": session_id, "wanted": wanted}
+        by_id = {row["id"]: _message(row) for row in (await db.execute(_UP_FROM, step)).mappings()}
         if wanted not in by_id:
             break
         while wanted in by_id and max_bytes > 0:
@@ -147,7 +149,7 @@ async def write_answer(
     values: dict[str, Any] = {"content": content, "status": status.value, "usage": usage, "error": error}
     if model is not None:
         values["model"] = model
-    await db.execute(update(messages).where(messages.c.owner == owner, messages.c.id == message_id).values(**values))
+    await db.execute(_WRITE, {"of_owner": owner, "message": message_id, **values})
 
 
 async def set_status(db: Db, owner: OwnerId, message_id: str, status: State) -> None:

@@ -5,13 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from sqlalchemy import ColumnElement, RowMapping, and_, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.generations import lock_generations
 from chatkeep.chat.records import ChatSession
 from chatkeep.chat.tables import chat_sessions, generations, messages
-from chatkeep.db import Db
+from chatkeep.db import Db, UtcDateTime
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
 from chatkeep.paging import Cursor, Page
@@ -21,6 +34,22 @@ TITLE_LENGTH = 60
 
 # A temporary chat goes so long after what was last said in it.
 TEMPORARY = timedelta(hours=24)
+
+# Whatever every message needs is put together once: that costs more than the database's part in running it.
+_THIS = and_(
+    chat_sessions.c.owner == bindparam("of_owner"),
+    chat_sessions.c.id == bindparam("of_id"),
+    chat_sessions.c.deleted_at.is_(None),
+)
+_LOCK = select(chat_sessions).where(_THIS).with_for_update()
+_TOUCH = (
+    update(chat_sessions)
+    .where(_THIS)
+    .values(
+        title=func.coalesce(chat_sessions.c.title, bindparam("words")),
+        expires_at=case((chat_sessions.c.expires_at.is_not(None), bindparam("expiry", type_=UtcDateTime))),
+    )
+)
 
 
 class SessionChanges(TypedDict, total=False):
@@ -96,8 +125,7 @@ async def lock_session(db: Db, owner: OwnerId, session_id: str) -> ChatSession:
     Raises:
         NotFound: not there, or not the owner's.
     """
-    statement = select(chat_sessions).where(_mine(owner, session_id)).with_for_update()
-    row = (await db.execute(statement)).mappings().first()
+    row = (await db.execute(_LOCK, {"of_owner": owner, "of_id": session_id})).mappings().first()
     if row is None:
         raise NotFound
     return _session(row)
@@ -122,10 +150,8 @@ async def change_session(
 
 async def touch_session(db: Db, owner: OwnerId, session_id: str, first_words: str, now: datetime) -> None:
     """Move the session to the top, and show its newest branch; without a title it takes one from its first message."""
-    title = func.coalesce(chat_sessions.c.title, title_from(first_words))
-    expires_at = case((chat_sessions.c.expires_at.is_not(None), now + TEMPORARY))
-    values = {"updated_at": now, "title": title, "leaf_id": None, "expires_at": expires_at}
-    await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(values))
+    values = {"words": title_from(first_words), "expiry": now + TEMPORARY, "updated_at": now, "leaf_id": None}
+    await db.execute(_TOUCH, {"of_owner": owner, "of_id": session_id, **values})
 
 
 async def show_leaf(db: Db, owner: OwnerId, session_id: str, leaf_id: str) -> None:
