@@ -24,6 +24,7 @@ _GROUPS = {
     "Accounts": ("/auth", "/.well-known", "/admin/users", "/admin/audit"),
     "Chats": ("/chat",),
     "Usage": ("/usage", "/admin/usage"),
+    "OpenAI's protocol": ("/v1",),
     "Operations": ("/",),
 }
 

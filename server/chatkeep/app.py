@@ -22,6 +22,9 @@ from chatkeep.chat.routes_generations import router as generations_router
 from chatkeep.chat.routes_sessions import router as sessions_router
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_sessions_of
+from chatkeep.completions.dependencies import CompletionServices
+from chatkeep.completions.open_completions import OpenCompletions
+from chatkeep.completions.routes import router as completions_router
 from chatkeep.data_dir import DataDirUnusable, make_private
 from chatkeep.db import Database, DatabaseUnusable
 from chatkeep.limits.configured import configured_quotas
@@ -50,8 +53,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
-# A message of 200,000 characters in UTF-8, escaped, with room to spare.
-MAX_BODY_BYTES_AT = {"/chat/send": 2 * 1024 * 1024}
+# A message of 200,000 characters in UTF-8, escaped, with room to spare; a conversation with its pictures.
+MAX_BODY_BYTES_AT = {"/chat/send": 2 * 1024 * 1024, "/v1/chat/completions": 20 * 1024 * 1024}
 
 # The provider of CHATKEEP_LLM_BASE_URL where there are others beside it.
 _ONLY = "default"
@@ -71,6 +74,7 @@ class Parts:
     chat_model: ChatModel
     chat: ChatServices
     limits: LimitServices
+    completions: CompletionServices
 
 
 async def prepare(settings: Settings) -> None:
@@ -141,6 +145,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
             await stack.enter_async_context(parts.auth.running())
             await parts.chat.runner.open()
             stack.push_async_callback(parts.chat.runner.aclose)
+            stack.push_async_callback(parts.completions.underway.drain)
             if page is not None:
                 await stack.enter_async_context(page.lifespan())
             # The built-in model begins to load now, and not with the first question.
@@ -153,6 +158,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     # The framework's own documentation pages load their scripts from elsewhere; /openapi.json is for any viewer.
     app = FastAPI(title="chatkeep", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.chat = parts.chat
+    app.state.completions = parts.completions
     app.state.auth = parts.auth
     app.state.limits = parts.limits
     app.state.readiness_checks = _readiness_checks(settings, parts)
@@ -162,6 +168,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     app.include_router(branches_router)
     app.include_router(generations_router)
     app.include_router(usage_router)
+    app.include_router(completions_router)
     identity.mount(app, parts.auth)
     _add_middleware(app, settings)
     api = identity.refuse_undeclared(app)
@@ -200,7 +207,9 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     catalogue = ModelCatalogue(chat_model, monotonic)
     runner = GenerationRunner(database, chat_model, catalogue, settings.llm_context_tokens)
     chat = ChatServices(database, catalogue, runner, OpenStreams())
-    return Parts(database, auth, shared, chat_model, chat, LimitServices(database, configured_quotas(settings)))
+    quotas = configured_quotas(settings)
+    completions = CompletionServices(database, chat_model, catalogue, quotas, OpenCompletions())
+    return Parts(database, auth, shared, chat_model, chat, LimitServices(database, quotas), completions)
 
 
 def _make_chat_model(settings: Settings) -> ChatModel:

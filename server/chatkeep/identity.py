@@ -54,6 +54,7 @@ __all__ = [
     "Auth",
     "AuthError",
     "ChatOwner",
+    "CompletionsOwner",
     "Counters",
     "OwnerId",
     "PolicyFirst",
@@ -83,10 +84,12 @@ WatchLogin = Callable[[Callable[[], None]], Callable[[], None]]
 """Calls the function it is given when the login of a request is revoked; returns what has to be called to forget it."""
 
 CHAT_SCOPE = "chat"
+COMPLETIONS_SCOPE = "completions"
 ADMIN_SCOPE = "admin"
 # What an API key may be limited to, in the words of whoever makes one.
 _SCOPES = {
     CHAT_SCOPE: "Read and write your chats",
+    COMPLETIONS_SCOPE: "Ask models as programs for OpenAI do; your chats stay closed",
     ADMIN_SCOPE: "For administrators: read users, the audit trail and what everybody uses",
 }
 
@@ -106,6 +109,14 @@ ChatOwner = Annotated[OwnerId, Depends(_chat_owner)]
 
 ADMINISTRATOR: Any = Depends(require_role(Role.ADMIN, scope=ADMIN_SCOPE))
 """Among a route's dependencies: for administrators, and their API keys with the scope `admin`."""
+
+
+def _completions_owner(principal: Annotated[Principal, Depends(require_scope(COMPLETIONS_SCOPE))]) -> OwnerId:
+    return OwnerId(principal.user_id)
+
+
+CompletionsOwner = Annotated[OwnerId, Depends(_completions_owner)]
+"""For the door of OpenAI's clients: a person, or their API key with the scope `completions`; 401 for everybody else."""
 
 
 def owned(parameter: str) -> Any:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from chatkeep.app import ServerUnusable, create_app, prepare
 from chatkeep.chat.dependencies import ChatServices
+from chatkeep.completions.dependencies import CompletionServices
 from chatkeep.data_dir import DataDirUnusable, make_private, one_server
 from chatkeep.identity import setup_code_to_show
 from chatkeep.settings import Settings
@@ -74,7 +75,10 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: uvicorn waits for open responses, and they would wait for their models."""
-        await cast(ChatServices, self._app.state.chat).runner.drain()
+        state = self._app.state
+        await asyncio.gather(
+            cast(ChatServices, state.chat).runner.drain(), cast(CompletionServices, state.completions).underway.drain()
+        )
         await super().shutdown(sockets)
 
 

@@ -18,7 +18,7 @@ from chatkeep.settings import Settings
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OPERATIONS = 73
+OPERATIONS = 76
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 BODIES = {
     "POST /chat/send": lambda ids: {"session_id": ids["session_id"], "message": "x"},
@@ -68,6 +68,7 @@ class Chatkeep:
             "user_id": victim.user.id,
             "provider": "nobody",
             "identity_id": identity_id,
+            "model": "scripted",
         }
         return Sample(victim, parameters, dict.fromkeys(parameters, UNKNOWN), BODIES)
 

@@ -47,6 +47,8 @@ def ids_of(victim: Person) -> dict[str, str]:
         # No provider is set up here, so there is none to name and no identity to make: authkeep's own tests have them.
         "provider": "nobody",
         "identity_id": UNKNOWN,
+        # Models are nobody's.
+        "model": UNKNOWN,
     }
 
 
@@ -80,7 +82,7 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
         assert stranger[0] == (403 if path.startswith("/admin/") else 404), (method, path, stranger)
         assert stranger == ask(bob, method, path, nothing), (method, path)
     # The walk is worth what it walked: a route that hides from the list would pass unseen.
-    assert len(with_ids) == 23
+    assert len(with_ids) == 24
     assert alice.http.get(f"/chat/sessions/{ids['session_id']}").json()["title"] == "private"
     assert alice.messages(ids["session_id"])[1]["status"] == "running"
     alice.http.post(f"/chat/generations/{ids['generation_id']}/stop")
@@ -99,6 +101,7 @@ def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> 
         "user_id",
         "provider",
         "identity_id",
+        "model",
     )
     nothing = dict.fromkeys(ids, UNKNOWN)
     public = set()

@@ -117,8 +117,19 @@ def _decode_mended(data: bytes) -> Frame:
     streams says to read such bytes as U+FFFD, and one bad character is no reason to lose an answer.
     """
     try:
-        text = msgspec.json.encode(_mend(json.loads(data.decode("utf-8", "replace"))))
-        return _decode_frame(text)
+        return _decode_frame(mended(data))
+    except msgspec.ValidationError:
+        raise ModelGarbage("The model endpoint sent something that is not part of an answer.") from None
+
+
+def mended(data: bytes) -> bytes:
+    """The same JSON, in UTF-8 and without what databases and strict clients cannot carry.
+
+    Raises:
+        ModelGarbage: it is no JSON at all.
+    """
+    try:
+        return msgspec.json.encode(_mend(json.loads(data.decode("utf-8", "replace"))))
     except (ValueError, RecursionError):
         raise ModelGarbage("The model endpoint sent something that is not JSON.") from None
 

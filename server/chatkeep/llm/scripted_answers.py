@@ -56,6 +56,29 @@ def answer(script: Script, *, delay: float, include_usage: bool) -> Iterator[Ste
     return _rewritten(fault, steps)
 
 
+def whole_answer(script: Script) -> Iterator[Step]:
+    """As one document, for who does not ask for a stream; of the faults, those that make it none."""
+    fault = script.fault
+    if fault is not None and (fault.isdigit() or fault in _CODES):
+        return iter((refusal(fault), End.KEEP))
+    if fault in _RAW and fault != "json":
+        return _RAW[fault]()
+    message: dict[str, object] = {"role": "assistant", "content": "".join(script.tokens)}
+    if fault == "tools":
+        call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    value = {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": "scripted",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": _usage(script.usage),
+        "x_provider": {"unknown": [1.0, None]},
+    }
+    return iter((document(json.dumps(value).encode()), End.KEEP))
+
+
 def refusal(fault: str) -> bytes:
     """A whole response with an error object. Its text quotes what a client must not pass on."""
     status, code = _CODES.get(fault, (int(fault) if fault.isdigit() else 500, "scripted"))

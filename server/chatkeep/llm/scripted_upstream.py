@@ -14,7 +14,7 @@ import signal
 import ssl
 from collections import deque
 from collections.abc import Iterator
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import httptools
 import msgspec
@@ -23,12 +23,18 @@ from typing_extensions import override
 
 from chatkeep.llm.model import PromptMessage
 from chatkeep.llm.script import MODEL, script_for
-from chatkeep.llm.scripted_answers import End, Step, answer, document, refusal
+from chatkeep.llm.scripted_answers import End, Step, answer, document, refusal, whole_answer
 
 
 class _Message(msgspec.Struct):
-    role: Literal["system", "user", "assistant"]
-    content: str
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[dict[str, Any]] | None = None
+
+    def plain(self) -> PromptMessage:
+        """What of it a script looks at."""
+        parts = self.content if isinstance(self.content, list) else [{"text": self.content or ""}]
+        role = self.role if self.role in ("system", "assistant") else "user"
+        return PromptMessage(role, "".join(str(part.get("text", "")) for part in parts))
 
 
 class _StreamOptions(msgspec.Struct):
@@ -38,6 +44,7 @@ class _StreamOptions(msgspec.Struct):
 class _Request(msgspec.Struct):
     model: str
     messages: list[_Message]
+    stream: bool = False
     stream_options: _StreamOptions | None = None
 
 
@@ -155,9 +162,9 @@ class _Exchange(asyncio.Protocol):
             return iter((refusal("422"), End.KEEP))
         if not request.model.startswith(MODEL):
             return iter((refusal("404"), End.KEEP))
-        script = script_for(
-            request.model, [PromptMessage(message.role, message.content) for message in request.messages]
-        )
+        script = script_for(request.model, [message.plain() for message in request.messages])
+        if not request.stream:
+            return whole_answer(script)
         options = request.stream_options or _StreamOptions()
         return answer(script, delay=self._upstream.delay, include_usage=options.include_usage)
 

@@ -1,4 +1,6 @@
-"""Every refusal as application/problem+json (RFC 9457), with a stable code and the request's id."""
+"""Every refusal as application/problem+json (RFC 9457), with a stable code and the request's id; under /v1 in OpenAI's
+shape.
+"""
 
 import json
 import logging
@@ -13,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from chatkeep.errors import ChatkeepError, NotFound
+from chatkeep.ops.openai_errors import OpenAIErrorResponse, speaks_openai
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +34,13 @@ class ProblemResponse(JSONResponse):
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
-def problem_response(scope: Scope, error: ChatkeepError, **extra: Any) -> ProblemResponse:
+def problem_response(scope: Scope, error: ChatkeepError, **extra: Any) -> JSONResponse:
     """Render one of our own errors."""
     headers = getattr(error, "headers", None)
     extra = {**getattr(error, "members", {}), **extra}
+    if speaks_openai(scope):
+        param = getattr(error, "param", None)
+        return OpenAIErrorResponse(error.status, error.code, error.detail, param=param, headers=headers)
     return _problem(scope, error.status, error.code, error.title, error.detail, headers, extra)
 
 
@@ -54,7 +60,9 @@ def _problem(
     detail: str,
     headers: dict[str, str] | None = None,
     extra: dict[str, Any] | None = None,
-) -> ProblemResponse:
+) -> JSONResponse:
+    if speaks_openai(scope):
+        return OpenAIErrorResponse(status, code, detail, headers=headers)
     body = {
         "type": "about:blank",
         "title": title,
@@ -67,11 +75,11 @@ def _problem(
     return ProblemResponse(body, status, headers=headers)
 
 
-def _on_chatkeep_error(request: Request, error: Exception) -> ProblemResponse:
+def _on_chatkeep_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request.scope, cast(ChatkeepError, error))
 
 
-def _on_validation_error(request: Request, error: Exception) -> ProblemResponse:
+def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     problems = cast(RequestValidationError, error).errors()
     if any(problem["loc"][:1] == ("path",) for problem in problems):
         # An id that cannot exist is an id that does not exist.
@@ -89,7 +97,7 @@ def _field(problem: Mapping[str, Any]) -> dict[str, Any]:
     return {"loc": loc, "message": problem["msg"], "type": problem["type"]}
 
 
-def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:
+def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     error = cast(HTTPException, error)
     if error.status_code == 404:
         return problem_response(request.scope, NotFound())
@@ -99,7 +107,7 @@ def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:
     return _problem(request.scope, error.status_code, code, phrase, str(error.detail), headers)
 
 
-def _on_unexpected(request: Request, error: Exception) -> ProblemResponse:
+def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
     """The stack goes to the log; the caller gets the request's id to quote."""
     log.error("unexpected error in %s %r", request.method, request.scope["path"], exc_info=error)
     detail = "The fault is ours and has been logged. Try again; if it stays, tell your administrator the request_id."

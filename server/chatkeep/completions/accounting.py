@@ -1,0 +1,46 @@
+"""What a completion costs its caller: a place in their quotas before the model is asked, true figures afterwards."""
+
+from datetime import UTC, datetime
+
+from chatkeep.completions.tally import Tally
+from chatkeep.db import Database
+from chatkeep.identity import OwnerId
+from chatkeep.limits.quotas import Claim, Outcome, Payer, Quotas
+from chatkeep.limits.tokens import Tokens
+
+
+class Account:
+    """One completion's, in two short transactions: none is open while the model answers."""
+
+    def __init__(self, database: Database, quotas: Quotas, owner: OwnerId, payer: Payer, claim: Claim) -> None:
+        self._database = database
+        self._quotas = quotas
+        self._owner = owner
+        self._payer = payer
+        self._claim = claim
+        self._reserved = False
+
+    async def reserve(self) -> None:
+        """Hold what it may cost.
+
+        Raises:
+            QuotaExceeded: a limit is used up.
+        """
+        async with self._database.writing(self._owner) as db:
+            await self._quotas.reserve(db, self._owner, self._payer, self._claim, datetime.now(UTC))
+        self._reserved = True
+
+    async def settle(self, tally: Tally | None) -> None:
+        """Put down what it did cost; None: no answer came, and nothing but the attempt counts."""
+        if not self._reserved:
+            return
+        async with self._database.writing(self._owner) as db:
+            await self._quotas.settle(db, self._owner, self._claim.id, _outcome(tally), datetime.now(UTC))
+
+
+def _outcome(tally: Tally | None) -> Outcome:
+    if tally is None:
+        return Outcome(prompt_tokens=0)
+    usage = tally.usage
+    reported = None if usage is None else Tokens(usage.prompt_tokens, usage.completion_tokens)
+    return Outcome(reported, tally.produced, provider=tally.provider)
