@@ -36,14 +36,18 @@ class Answer:
     status: str = "running"
     position: int = 0
     error: str = ""
+    reasoning: str = ""
 
     def after(self, kind: str, data: dict[str, Any]) -> "Answer":
         """What an event makes of it. Unknown events change nothing."""
         match kind:
             case "message.delta":
                 return replace(self, text=self.text + str(data.get("text", "")), status="running", position=0)
+            case "reasoning.delta":
+                return replace(self, reasoning=self.reasoning + str(data.get("text", "")), status="running", position=0)
             case "message.snapshot":
-                return replace(self, text=str(data.get("text", "")))
+                reasoning = str(data.get("reasoning") or self.reasoning)
+                return replace(self, text=str(data.get("text", "")), reasoning=reasoning)
             case "generation.queued":
                 return replace(self, status="queued", position=int(data.get("position") or 0))
             case _ if kind in _ENDINGS:

@@ -1,137 +1,130 @@
-"""The API as the signed-in user: what Streamlit's script threads call.
+"""The API as the signed-in user: what Streamlit's script threads call. Made anew in each run of the script."""
 
-`ApiConnection` is shared by all threads; `ApiClient` is one user's, made anew in each run of the script.
-"""
+from collections.abc import Mapping
+from typing import Any
 
-import ssl
-from collections.abc import Iterator, Mapping
-from typing import Any, Self
-
-import httpx
-
+from chatkeep_ui.api_connection import AsUser
 from chatkeep_ui.chat_ids import find_chat_id
-from chatkeep_ui.chat_records import Account, ChatMessage, ChatSession, ModelOffer, SessionPage, Started
-from chatkeep_ui.problem import NotThere, Unreachable, raise_for_problem
-from chatkeep_ui.vault import SignIn
+from chatkeep_ui.chat_records import Account, Branch, ChatMessage, ChatSession, ModelOffer, SessionPage, Started
+from chatkeep_ui.problem import NotThere
+from chatkeep_ui.search_hits import SearchHits
+from chatkeep_ui.usage_limits import UsageLimit
 
-API_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-# Shorter than the five seconds after which our server closes an idle connection: a request sent while it does is lost.
-API_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
 # A conversation of 100,000 messages is possible; a page that shows them all is not.
-MOST_MESSAGES = 1_000
+MOST_MESSAGES = 2_000
+MOST_PINNED = 200
 _PAGE = 200
 
 
-class ApiConnection:
-    """The connection pool towards the API, and what each call carries."""
-
-    def __init__(self, api_url: str, headers: Mapping[str, str]) -> None:
-        self.url = api_url
-        self.headers = dict(headers)
-        # Made once: reading the system's certificates takes longer than most calls.
-        self.tls = ssl.create_default_context()
-        self.http = httpx.Client(
-            base_url=api_url,
-            headers=self.headers,
-            timeout=API_TIMEOUT,
-            limits=API_LIMITS,
-            trust_env=False,
-            verify=self.tls,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.close()
-
-
-class ApiClient:
+class ApiClient(AsUser):
     """Every method raises what `problem.py` names, and Unreachable."""
-
-    def __init__(self, connection: ApiConnection, sign_in: SignIn) -> None:
-        self.connection = connection
-        self.access_token = sign_in.access_token
-        self.user_id = sign_in.user_id
-        self.headers = {"Authorization": f"Bearer {sign_in.access_token}"}
-        if sign_in.forwarded_for:
-            self.headers["X-Forwarded-For"] = sign_in.forwarded_for
 
     def account(self) -> Account:
         """Who is signed in."""
-        return Account.read(self._json("GET", "/auth/me"))
+        return Account.read(self.ask("GET", "/auth/me"))
 
     def models(self) -> ModelOffer:
         """What can answer, and how far it is with loading."""
-        return ModelOffer.read(self._json("GET", "/chat/models"))
+        return ModelOffer.read(self.ask("GET", "/chat/models"))
 
-    def list_sessions(self, search: str, wanted: int) -> SessionPage:
-        """The `wanted` most recently used conversations; with `search`, of those that contain it."""
-        found: list[ChatSession] = []
-        query = {"q": search} if search else {}
-        while True:
-            query["limit"] = str(min(_PAGE, wanted - len(found)))
-            body = self._json("GET", "/chat/sessions", params=query)
-            found += [ChatSession.read(item) for item in body["items"]]
-            cursor = body.get("next_cursor")
-            if cursor is None or len(found) >= wanted:
-                return SessionPage(found, more=cursor is not None)
-            query["cursor"] = cursor
+    def limits(self) -> list[UsageLimit]:
+        """What is left of the quotas that are set."""
+        return [UsageLimit.read(item) for item in self.ask("GET", "/usage")["limits"]]
+
+    def list_sessions(self, wanted: int) -> SessionPage:
+        """The pinned conversations, then the `wanted` others that were used last."""
+        pinned, _ = self._pages("/chat/sessions", {"pinned": "true"}, MOST_PINNED)
+        others, more = self._pages("/chat/sessions", {"pinned": "false"}, wanted)
+        return SessionPage([ChatSession.read(item) for item in (*pinned, *others)], more)
+
+    def search(self, words: str, wanted: int) -> SearchHits:
+        """The `wanted` messages that match best."""
+        found, more = self._pages("/chat/search", {"q": words}, wanted)
+        return SearchHits.read(found, more=more)
 
     def get_session(self, session_id: str) -> ChatSession:
         """One conversation."""
-        return ChatSession.read(self._json("GET", _path_of(session_id)))
+        return ChatSession.read(self.ask("GET", _path_of(session_id)))
 
-    def create_session(self, model: str | None) -> ChatSession:
+    def create_session(self, model: str | None, *, temporary: bool = False) -> ChatSession:
         """Begin a conversation; it is named after its first message."""
-        return ChatSession.read(self._json("POST", "/chat/sessions", json={"model": model} if model else {}))
+        wanted = ({"model": model} if model else {}) | ({"temporary": True} if temporary else {})
+        return ChatSession.read(self.ask("POST", "/chat/sessions", json=wanted))
 
     def rename_session(self, session_id: str, title: str) -> None:
         """Give it another title."""
-        self._json("PATCH", _path_of(session_id), json={"title": title})
+        self.ask("PATCH", _path_of(session_id), json={"title": title})
+
+    def pin_session(self, session_id: str, *, pinned: bool) -> None:
+        """Keep it at the top of the list, or no longer."""
+        self.ask("PATCH", _path_of(session_id), json={"pinned": pinned})
+
+    def archive_session(self, session_id: str, *, archived: bool) -> None:
+        """Take it out of the list, or put it back."""
+        self.ask("PATCH", _path_of(session_id), json={"archived": archived})
 
     def delete_session(self, session_id: str) -> None:
-        """Delete it with all its messages."""
-        self._send("DELETE", _path_of(session_id))
+        """Into the bin, with all its messages; a temporary one is gone."""
+        self.send_request("DELETE", _path_of(session_id))
 
-    def messages(self, session_id: str) -> list[ChatMessage]:
-        """The newest messages of a conversation, oldest first."""
-        found = list(self._all_messages(session_id))
-        return found[-MOST_MESSAGES:]
+    def restore_session(self, session_id: str) -> None:
+        """Out of the bin again."""
+        self.send_request("POST", f"{_path_of(session_id)}/restore")
 
-    def send(self, session_id: str, text: str, model: str | None, parent_id: str | None, key: str) -> Started:
-        """Say something. `key` makes a retry of the same words harmless (Idempotency-Key)."""
+    def messages(self, session_id: str, wanted: int) -> Branch:
+        """The newest `wanted` messages of the branch on show, oldest first."""
+        query = {"branch": "current", "order": "desc"}
+        found, more = self._pages(f"{_path_of(session_id)}/messages", query, min(wanted, MOST_MESSAGES))
+        return Branch([ChatMessage.read(item) for item in reversed(found)], earlier=more)
+
+    def show_branch(self, session_id: str, message_id: str) -> None:
+        """Show the branch through that message from now on."""
+        self.send_request("PUT", f"{_path_of(session_id)}/leaf", json={"message_id": message_id})
+
+    def send(
+        self,
+        session_id: str,
+        text: str,
+        model: str | None,
+        parent_id: str | None,
+        key: str,
+        *,
+        root: bool = False,
+    ) -> Started:
+        """Say something: at the end of the branch on show, after `parent_id`, or as the `root` of another branch.
+
+        `key` makes a retry of the same words harmless (Idempotency-Key).
+        """
         body = {"session_id": session_id, "message": text, "model": model, "parent_id": parent_id}
-        headers = {"Idempotency-Key": key, "Prefer": "respond-async"}
-        wanted = {name: value for name, value in body.items() if value is not None}
-        return Started.read(self._json("POST", "/chat/send", json=wanted, headers=headers))
+        wanted: dict[str, Any] = {name: value for name, value in body.items() if value is not None}
+        if root:
+            wanted["root"] = True
+        return self._start("/chat/send", wanted, key)
+
+    def regenerate(self, message_id: str, model: str | None, key: str) -> Started:
+        """Have the question of this answer answered once more, beside it."""
+        return self._start(f"/chat/messages/{message_id}/regenerate", {"model": model} if model else {}, key)
 
     def stop(self, generation_id: str) -> None:
         """End an answer; what was written so far is kept."""
-        self._send("POST", f"/chat/generations/{generation_id}/stop")
+        self.send_request("POST", f"/chat/generations/{generation_id}/stop")
 
-    def _all_messages(self, session_id: str) -> Iterator[ChatMessage]:
-        cursor: str | None = None
+    def _start(self, path: str, body: Mapping[str, Any], key: str) -> Started:
+        headers = {"Idempotency-Key": key, "Prefer": "respond-async"}
+        return Started.read(self.ask("POST", path, json=body, headers=headers))
+
+    def _pages(self, path: str, query: Mapping[str, str], wanted: int) -> tuple[list[Any], bool]:
+        """The first `wanted` items of a list, and whether there are more."""
+        found: list[Any] = []
+        asked = dict(query)
         while True:
-            query = {"limit": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
-            page = self._json("GET", f"{_path_of(session_id)}/messages", params=query)
-            yield from (ChatMessage.read(item) for item in page["items"])
+            asked["limit"] = str(min(_PAGE, wanted - len(found)))
+            page = self.ask("GET", path, params=asked)
+            found += page["items"]
             cursor = page.get("next_cursor")
-            if cursor is None:
-                return
-
-    def _json(self, method: str, path: str, **request: Any) -> Any:
-        return self._send(method, path, **request).json()
-
-    def _send(self, method: str, path: str, headers: Mapping[str, str] | None = None, **request: Any) -> httpx.Response:
-        try:
-            response = self.connection.http.request(method, path, headers=self.headers | dict(headers or {}), **request)
-        except httpx.HTTPError as error:
-            raise Unreachable from error
-        except httpx.InvalidURL:
-            raise NotThere(404, "not_found", "There is nothing here that you can see.") from None
-        raise_for_problem(response)
-        return response
+            if cursor is None or len(found) >= wanted:
+                return found, cursor is not None
+            asked["cursor"] = cursor
 
 
 def _path_of(session_id: str) -> str:

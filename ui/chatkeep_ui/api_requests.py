@@ -8,7 +8,7 @@ import httpx
 from starlette.requests import HTTPConnection
 
 from chatkeep_ui import cookies
-from chatkeep_ui.api_client import API_TIMEOUT
+from chatkeep_ui.api_connection import API_TIMEOUT
 from chatkeep_ui.problem import Unreachable, raise_for_problem
 
 DEVICE_HEADER = "Authkeep-Device"

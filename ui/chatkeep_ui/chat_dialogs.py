@@ -1,14 +1,19 @@
-"""Renaming and deleting a chat. Each dialog asks for a client of its own: it may stay open longer than a token."""
+"""Renaming a chat, and exporting it. A dialog asks for a client of its own: it may outlive a token."""
 
 import streamlit as st
 
 from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.chat_records import ChatSession
-from chatkeep_ui.page_state import chat_id, go_to
 from chatkeep_ui.problem import ApiError, SignInEnded
 from chatkeep_ui.signed_in import client_for, page_key
 
 _LONGEST_TITLE = 200
+# Relative to our own host, and with a name from the API: nothing a chat contains can lead elsewhere.
+_EXPORT = """
+<p>All of “{title}”, with every version of its questions and answers.</p>
+<p class="ck-downloads"><a href="/chats/{id}/export?format=markdown" download target="_self">Markdown, to read</a>
+<a href="/chats/{id}/export?format=json" download target="_self">JSON, to import again</a></p>
+"""
 
 
 @st.dialog("Rename chat")
@@ -27,32 +32,12 @@ def rename(session: ChatSession) -> None:
     except SignInEnded:
         st.rerun()
     except ApiError as error:
-        _refused(error)
+        st.html(f'<p class="ck-refused" role="alert">{plain_html(str(error))}</p>')
     else:
         st.rerun()
 
 
-@st.dialog("Delete this chat?")
-def confirm_delete(session: ChatSession) -> None:
-    """Ask once more; deleted means gone."""
-    st.html(f"<p>“{plain_html(session.title)}” and all its messages will be gone. This cannot be undone.</p>")
-    with st.container(horizontal=True, key="ck-delete-choice"):
-        deleted = st.button("Delete", type="primary", key="ck-delete-yes")
-        if st.button("Keep it", key="ck-delete-no"):
-            st.rerun()
-    if not deleted:
-        return
-    try:
-        client_for(page_key()).delete_session(session.id)
-    except SignInEnded:
-        st.rerun()
-    except ApiError as error:
-        _refused(error)
-        return
-    if chat_id() == session.id:
-        go_to(None)
-    st.rerun()
-
-
-def _refused(error: ApiError) -> None:
-    st.html(f'<p class="ck-refused" role="alert">{plain_html(str(error))}</p>')
+@st.dialog("Export chat")
+def export(session: ChatSession) -> None:
+    """Offer the files."""
+    st.html(_EXPORT.format(title=plain_html(session.title), id=plain_html(session.id)))

@@ -31,12 +31,24 @@ class ChatSession:
     title: str
     model: str | None
     updated_at: datetime
+    pinned: bool = False
+    archived: bool = False
+    deleted: bool = False
+    expires_at: datetime | None = None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """From /chat/sessions."""
+        expires_at = body.get("expires_at")
         return cls(
-            body["id"], body.get("title") or "New chat", body.get("model"), datetime.fromisoformat(body["updated_at"])
+            id=body["id"],
+            title=body.get("title") or "New chat",
+            model=body.get("model"),
+            updated_at=datetime.fromisoformat(body["updated_at"]),
+            pinned=body.get("pinned_at") is not None,
+            archived=body.get("archived_at") is not None,
+            deleted=body.get("deleted_at") is not None,
+            expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
         )
 
 
@@ -49,8 +61,23 @@ class SessionPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Siblings:
+    """The place of a message among those that follow the same one: `index` of `count`, from 1."""
+
+    index: int = 1
+    count: int = 1
+    previous_id: str | None = None
+    next_id: str | None = None
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """From a message."""
+        return cls(int(body["index"]), int(body["count"]), body.get("previous_id"), body.get("next_id"))
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """A turn. `error` is why an answer failed, in words for the reader."""
+    """A turn. `error` is why an answer failed, in words for the reader; `reasoning` how its model came to it."""
 
     id: str
     parent_id: str | None
@@ -60,11 +87,13 @@ class ChatMessage:
     model: str | None = None
     generation_id: str | None = None
     error: str = ""
+    reasoning: str = ""
+    siblings: Siblings = Siblings()
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """From a page of messages."""
-        error = body.get("error") or {}
+        error, siblings = body.get("error") or {}, body.get("siblings")
         return cls(
             id=body["id"],
             parent_id=body.get("parent_id"),
@@ -74,7 +103,17 @@ class ChatMessage:
             model=body.get("model"),
             generation_id=body.get("generation_id"),
             error=str(error.get("message") or ""),
+            reasoning=body.get("reasoning") or "",
+            siblings=Siblings.read(siblings) if siblings else Siblings(),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The end of a branch, oldest message first, and whether there are `earlier` ones."""
+
+    messages: Sequence[ChatMessage]
+    earlier: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +125,7 @@ class Started:
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
-        """From the 202 of /chat/send."""
+        """From a 202 of /chat/send."""
         return cls(body["generation_id"], body["message_id"])
 
 
@@ -116,14 +155,3 @@ class ModelOffer:
             for item in items
         ]
         return cls(models, str((body.get("error") or {}).get("message") or ""))
-
-
-def shown_path(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """The branch that ends in the newest message: from it upwards by parents. Other attempts stay out of sight."""
-    by_id = {message.id: message for message in messages}
-    path: list[ChatMessage] = []
-    step = messages[-1] if messages else None
-    while step is not None:
-        path.append(step)
-        step = by_id.pop(step.parent_id, None) if step.parent_id else None
-    return path[::-1]

@@ -4,12 +4,18 @@ import streamlit as st
 
 from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.api_client import ApiClient
+from chatkeep_ui.branch_on_show import load_branch
 from chatkeep_ui.chat_list import show_chat_list
-from chatkeep_ui.chat_records import shown_path
+from chatkeep_ui.chat_records import Branch
+from chatkeep_ui.chat_standing import show_standing
+from chatkeep_ui.clicks import show_channel
 from chatkeep_ui.composer import AroundTheBox, do_what_was_asked, show_around_box, show_box
 from chatkeep_ui.conversation import answer_being_written, show_growing, show_messages
+from chatkeep_ui.follow_clicks import do_what_was_clicked
 from chatkeep_ui.page_state import PageState, chat_id, go_to, names_no_chat, page_state
+from chatkeep_ui.page_version import version_of
 from chatkeep_ui.problem import ApiError, NotThere, SignInEnded
+from chatkeep_ui.quota_line import quota_line
 from chatkeep_ui.signed_in import ask_to_renew, client_for, page_key
 from chatkeep_ui.welcome import show_welcome
 
@@ -19,6 +25,7 @@ def show_chats() -> None:
     st.set_page_config(page_title="chatkeep", layout="centered", initial_sidebar_state="auto")
     # Clicked by static/page.js when the connection is back: the page may have missed the rest of an answer.
     st.button("Refresh", key="ck-refresh")
+    show_channel()
     state = page_state()
     around = show_box(state)
     key = page_key()
@@ -40,25 +47,29 @@ def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
     account = state.account = state.account or client.account()
     state.offer = client.models()
     do_what_was_asked(client, state)
+    do_what_was_clicked(client, state)
     show_chat_list(client, state, account)
     if names_no_chat():
         _show_no_such_chat()
         return
     current = chat_id()
+    state.turn_to(current)
     try:
         session = client.get_session(current) if current else None
-        path = shown_path(client.messages(session.id)) if session else []
+        branch = load_branch(client, state, session.id) if session else Branch([], earlier=False)
     except NotThere:
         _show_no_such_chat()
         return
-    growing = answer_being_written(path)
-    show_around_box(around, state, growing)
-    if session is None or not path:
+    growing = answer_being_written(branch.messages)
+    show_around_box(around, state, growing, quota_line(client, state))
+    if session is None or not branch.messages:
         show_welcome(account, state)
         return
     st.set_page_config(page_title=f"{session.title} · chatkeep")
-    st.html(f'<h1 class="ck-hidden">{plain_html(session.title)}</h1>')
-    show_messages(state, path)
+    version = version_of(session, branch.messages[-1])
+    st.html(f'<h1 class="ck-hidden" data-ck-version="{version}">{plain_html(session.title)}</h1>')
+    show_standing(session)
+    show_messages(state, branch, settled=growing is None)
     if growing is not None:
         show_growing(growing)
 
@@ -66,7 +77,7 @@ def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
 def _show_no_such_chat() -> None:
     st.html(
         '<div class="ck-welcome"><h1>No such chat</h1>'
-        "<p>It may have been deleted, or it belongs to another account.</p></div>"
+        "<p>It may be in the <a href='/account/bin' target='_self'>bin</a>, or it belongs to another account.</p></div>"
     )
     with st.container(key="ck-instead", horizontal_alignment="center"):
         st.button("Start a new chat", type="primary", key="ck-new-instead", on_click=go_to, args=(None,))

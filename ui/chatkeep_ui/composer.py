@@ -16,6 +16,7 @@ from chatkeep_ui.labels import label
 from chatkeep_ui.model_choice import chosen_model, show_honest_line, show_model_choice, show_model_state
 from chatkeep_ui.page_state import Outgoing, PageState, Refusal, chat_id, go_to
 from chatkeep_ui.problem import ApiError, ApiRefused, SignInEnded
+from chatkeep_ui.quota_line import show_quota_line
 
 _BOX = "ck-message"
 
@@ -32,9 +33,14 @@ def do_what_was_asked(client: ApiClient, state: PageState) -> None:
         _send(client, state, state.outgoing)
 
 
-def say(state: PageState, text: str, parent_id: str | None = None) -> None:
+def say(state: PageState, text: str) -> None:
     """Note a message to send, for a button's callback."""
-    state.outgoing = Outgoing(text, chat_id(), chosen_model(state), parent_id)
+    state.outgoing = Outgoing(text, chat_id(), chosen_model(state))
+
+
+def say_instead(state: PageState, question: ChatMessage, text: str) -> None:
+    """Note a message to send in place of `question`: after the same answer, or at the beginning."""
+    state.outgoing = Outgoing(text, chat_id(), chosen_model(state), question.id, question.parent_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,8 @@ def show_box(state: PageState) -> AroundTheBox:
     return AroundTheBox(above, below)
 
 
-def show_around_box(around: AroundTheBox, state: PageState, growing: ChatMessage | None) -> None:
-    """Why a message was not sent, how the model does, and a button to stop the answer that is `growing`."""
+def show_around_box(around: AroundTheBox, state: PageState, growing: ChatMessage | None, quota: str) -> None:
+    """Why a message was not sent, how the model does, a button to stop what is `growing`, and the `quota`."""
     with around.above:
         if growing is not None and growing.generation_id is not None:
             _show_stop(state, growing.generation_id)
@@ -70,6 +76,7 @@ def show_around_box(around: AroundTheBox, state: PageState, growing: ChatMessage
         show_model_state(state)
     with around.below:
         show_model_choice(state)
+        show_quota_line(quota)
         show_honest_line(state)
 
 
@@ -77,7 +84,7 @@ def _show_refusal(state: PageState, refusal: Refusal, growing: ChatMessage | Non
     if refusal.passing and growing is None:
         state.refusal = None
         return
-    st.html(f'<p class="ck-refused" role="alert"><strong>Not sent.</strong> {plain_html(refusal.reason)}</p>')
+    st.html(f'<p class="ck-refused" role="alert"><strong>{refusal.what}</strong> {plain_html(refusal.reason)}</p>')
 
 
 def _show_stop(state: PageState, generation_id: str) -> None:
@@ -99,19 +106,22 @@ def _stop(client: ApiClient, state: PageState, generation_id: str) -> None:
 
 def _send(client: ApiClient, state: PageState, outgoing: Outgoing) -> None:
     try:
-        session_id = outgoing.session_id or client.create_session(outgoing.model).id
+        session_id = outgoing.session_id or client.create_session(outgoing.model, temporary=state.temporary).id
         # From here on a retry goes to the same chat.
         state.outgoing = replace(outgoing, session_id=session_id)
         go_to(session_id)
-        key = state.idempotency_key(session_id, outgoing.text)
-        client.send(session_id, outgoing.text, outgoing.model, outgoing.parent_id, key)
+        key = state.idempotency_key(session_id, outgoing)
+        root = outgoing.edited is not None and outgoing.parent_id is None
+        client.send(session_id, outgoing.text, outgoing.model, outgoing.parent_id, key, root=root)
     except SignInEnded:
         raise
     except ApiError as error:
-        state.refusal = _refusal(error)
-        state.back_into_box = outgoing.text
+        state.refusal = why_not(error, "Not sent.")
+        if outgoing.edited is None:
+            state.back_into_box = outgoing.text
     else:
-        state.refusal = None
+        state.refusal = state.editing = None
+        state.temporary = False
         state.attempt = ("", "")
     state.outgoing = None
     if state.back_into_box is not None:
@@ -119,7 +129,9 @@ def _send(client: ApiClient, state: PageState, outgoing: Outgoing) -> None:
         st.rerun()
 
 
-def _refusal(error: ApiError) -> Refusal:
+def why_not(error: ApiError, what: str) -> Refusal:
+    """What the page says above the box about something that was refused."""
     if isinstance(error, ApiRefused) and error.code == "generation_running":
-        return Refusal(chat_id(), "An answer is still being written. Send it when that has ended.", passing=True)
-    return Refusal(chat_id(), str(error))
+        reason = "An answer is still being written. Try again when it has ended, or stop it."
+        return Refusal(chat_id(), reason, what, passing=True)
+    return Refusal(chat_id(), str(error), what)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from chatkeep_ui.api_client import ApiConnection
+from chatkeep_ui.api_connection import ApiConnection
 from chatkeep_ui.vault import Vault
 
 

@@ -20,7 +20,7 @@ from chatkeep_ui import chats, open_page
 from chatkeep_ui.account import ACCOUNT_PAGES
 from chatkeep_ui.account.area import AccountArea
 from chatkeep_ui.account.confirmation import Confirmation
-from chatkeep_ui.api_client import API_LIMITS, API_TIMEOUT, ApiConnection
+from chatkeep_ui.api_connection import API_LIMITS, API_TIMEOUT, ApiConnection
 from chatkeep_ui.api_requests import FORWARDING_KEY_HEADER, ApiRequests
 from chatkeep_ui.auth_client import AuthClient
 from chatkeep_ui.email_verification import EmailVerificationPage, ResendPage

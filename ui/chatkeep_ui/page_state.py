@@ -1,35 +1,55 @@
 """What one open tab remembers between two runs of the script, in Streamlit's session state. It ends with the tab."""
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 from uuid import uuid4
 
 import streamlit as st
 
 from chatkeep_ui.chat_ids import find_chat_id
 from chatkeep_ui.chat_records import Account, ModelOffer
+from chatkeep_ui.click import Click
 
 _KEY = "chatkeep"
 SESSIONS_AT_FIRST = 30
+HITS_AT_FIRST = 20
+MESSAGES_AT_FIRST = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message on its way to a chat, or to a new one. `parent_id` is the answer it follows, if not the last."""
+    """A message on its way to a chat, or to a new one.
+
+    `edited` is the question that it takes the place of: it follows the same answer, `parent_id`, or begins the chat.
+    """
 
     text: str
     session_id: str | None
     model: str | None
+    edited: str | None = None
     parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the API did not take the last message of a chat; `passing` when it is only waiting for an answer to end."""
+    """Why the API did not do the last thing asked of it in a chat; `what` says which, for the reader.
+
+    It is `passing` when it is only waiting for an answer to end.
+    """
 
     session_id: str | None
     reason: str
+    what: str = "Not sent."
     passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undoable:
+    """A chat that has just gone to the bin, or to the archive."""
+
+    session_id: str
+    title: str
+    into: Literal["bin", "archive"]
 
 
 @dataclass(slots=True)
@@ -44,8 +64,16 @@ class PageState:
     refusal: Refusal | None = None
     back_into_box: str | None = None
     to_stop: str | None = None
+    clicked: Click | None = None
+    editing: str | None = None
+    found: str | None = None
+    undoable: Undoable | None = None
+    temporary: bool = False
     attempt: tuple[str, str] = ("", "")
     sessions_shown: int = SESSIONS_AT_FIRST
+    hits_shown: int = HITS_AT_FIRST
+    messages_shown: int = MESSAGES_AT_FIRST
+    chat_shown: str | None = None
     notice_dismissed: bool = False
     html: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -54,9 +82,15 @@ class PageState:
         self.owner = self.owner or user_id
         return self.owner == user_id
 
-    def idempotency_key(self, session_id: str, text: str) -> str:
-        """The same key for the same words sent to the same chat, until they have been taken."""
-        words = f"{session_id}\n{text}"
+    def turn_to(self, session_id: str | None) -> None:
+        """Another chat than the one shown before begins at its end, with nothing open in it."""
+        if session_id != self.chat_shown:
+            self.chat_shown, self.messages_shown = session_id, MESSAGES_AT_FIRST
+            self.editing = self.found = None
+
+    def idempotency_key(self, session_id: str, outgoing: Outgoing) -> str:
+        """The same key for the same words sent to the same place, until they have been taken."""
+        words = f"{session_id}\n{outgoing.edited}\n{outgoing.text}"
         if self.attempt[0] != words:
             self.attempt = (words, str(uuid4()))
         return self.attempt[1]

@@ -66,7 +66,11 @@ class InvalidFields(ApiRefused):
 
 
 def spoken_seconds(seconds: int) -> str:
-    """`1 second`, `40 seconds`, `3 minutes`."""
+    """`1 second`, `40 seconds`, `3 minutes`, `5 hours`, `12 days`: never less than it is."""
+    if seconds > 48 * 3600:
+        return f"{-(-seconds // 86_400)} days"
+    if seconds > 2 * 3600:
+        return f"{-(-seconds // 3600)} hours"
     if seconds >= 90:
         return f"{round(seconds / 60)} minutes"
     return "1 second" if seconds == 1 else f"{seconds} seconds"

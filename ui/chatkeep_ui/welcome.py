@@ -32,3 +32,7 @@ def show_welcome(account: Account, state: PageState) -> None:
                 on_click=say,
                 args=(state, prompt),
             )
+    with st.container(key="ck-temporary", horizontal_alignment="center"):
+        state.temporary = st.toggle(
+            "Temporary: this chat deletes itself after a day", value=state.temporary, key="ck-temporary-toggle"
+        )

@@ -165,8 +165,9 @@ def _list_users(api: Any, user: dict[str, Any], request: Request, body: dict[str
     return _page([_account(each) for each in api.users.values() if wanted in each["email"]])
 
 
-def _get_user(api: Any, user: dict[str, Any], request: Request, body: dict[str, Any]) -> dict[str, Any]:
-    return next(_account(each) for each in api.users.values() if each["id"] == request.path_params["id"])
+def _get_user(api: Any, user: dict[str, Any], request: Request, body: dict[str, Any]) -> Any:
+    found = [_account(each) for each in api.users.values() if each["id"] == request.path_params["id"]]
+    return found[0] if found else api.not_found()
 
 
 def _list_events(api: Any, user: dict[str, Any], request: Request, body: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from chatkeep_ui.answer_stream import Answer, follow
-from chatkeep_ui.api_client import ApiClient, ApiConnection
+from chatkeep_ui.api_client import ApiClient
+from chatkeep_ui.api_connection import ApiConnection
 from chatkeep_ui.chat_records import Started
 from chatkeep_ui.problem import NotThere, SignInEnded
 from chatkeep_ui.vault import SignIn

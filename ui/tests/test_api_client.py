@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from chatkeep_ui.api_client import API_LIMITS, ApiClient, ApiConnection
+from chatkeep_ui.api_client import ApiClient
+from chatkeep_ui.api_connection import API_LIMITS, ApiConnection
 from chatkeep_ui.chat_ids import find_chat_id
 from chatkeep_ui.problem import NotThere
 from chatkeep_ui.vault import SignIn
@@ -22,9 +23,11 @@ def client(site: Site) -> Iterator[ApiClient]:
 @pytest.mark.parametrize("chat", ["../../auth/me", "%2e%2e/%2e%2e/auth/me", "\0", "x?limit=1", ".", "", "{}"])
 def test_path_traversal_by_a_chats_id(client: ApiClient, site: Site, chat: str) -> None:
     before = len(site.api.seen)
-    for ask in (client.get_session, client.messages, client.delete_session):
+    for ask in (client.get_session, client.delete_session, client.restore_session):
         with pytest.raises(NotThere):
             ask(chat)
+    with pytest.raises(NotThere):
+        client.messages(chat, 50)
 
     assert len(site.api.seen) == before
 

@@ -29,7 +29,11 @@ function leave() {
 }
 
 setInterval(renew, RENEW_EVERY);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) renew(); });
+document.addEventListener("visibilitychange", async () => {
+  if (document.hidden) return;
+  // Another device, too, may have gone on with this chat in the meantime.
+  if (await renew()) refresh();
+});
 addEventListener("online", renew);
 
 // The server-side script shows this button when its access token has expired.
@@ -61,18 +65,105 @@ function stayAtEnd(main) {
 
 function watchScroll(main) {
   // Only the reader's own scrolling counts; what we or a longer page cause moves nothing by wheel, touch or key.
-  const look = () => requestAnimationFrame(() => {
-    atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80;
-  });
+  const look = (event) => {
+    // Who uses a button of a message looks at that message.
+    if (event.target.closest?.(".ck-tools")) { atEnd = false; return; }
+    requestAnimationFrame(() => { atEnd = main.scrollHeight - main.scrollTop - main.clientHeight < 80; });
+  };
   for (const kind of ["wheel", "touchmove", "keyup", "pointerup"]) main.addEventListener(kind, look, { passive: true });
 }
+
+// A message that was looked for comes into sight once.
+let foundBefore = null;
+function stayAtFound() {
+  const found = document.querySelector("[data-ck-found]");
+  const id = found?.dataset.ckFound ?? null;
+  if (id !== foundBefore) {
+    foundBefore = id;
+    if (found) { atEnd = false; found.scrollIntoView({ block: "center" }); found.focus({ preventScroll: true }); }
+  }
+}
+
+// When earlier messages come in above, what the reader sees stays where it is.
+let fromEnd = null;
+function stayAtSame(main) {
+  if (fromEnd === null || main.scrollHeight === fromEnd.height) return;
+  main.scrollTop = main.scrollHeight - fromEnd.distance;
+  fromEnd = null;
+}
+
+// What was clicked within a message goes to the script by its one hidden box (clicks.py).
+const setValue = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
+let focusWanted = null;
+function tell(button) {
+  const box = document.querySelector(".st-key-ck-click input");
+  if (!box) return;
+  const [verb] = button.dataset.ckClick.split(" ");
+  if (verb === "open") foundBefore = null;
+  if (verb === "again") atEnd = true;
+  focusWanted = verb === "edit" ? ".st-key-ck-editor textarea" : sameButton(button);
+  setValue.call(box, button.dataset.ckClick);
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+  box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true }));
+}
+
+// The conversation is drawn anew, and the button that had the focus is gone: its successor gets it.
+function sameButton(button) {
+  const place = button.closest("[data-ck-place]")?.dataset.ckPlace;
+  const name = button.getAttribute("aria-label");
+  return place && name ? `[data-ck-place="${place}"] [aria-label="${name}"]` : null;
+}
+
+function keepFocus() {
+  if (!focusWanted || (document.activeElement && document.activeElement !== document.body)) return;
+  const wanted = document.querySelector(focusWanted);
+  if (wanted?.disabled) { wanted.closest(".ck-tools").querySelector("button:not(:disabled)")?.focus(); focusWanted = null; }
+  else if (wanted) { wanted.focus(); focusWanted = null; }
+}
+
+// Reasoning that grows is drawn anew with each word; who has unfolded it wants to go on reading.
+let unfolded = false;
+function keepUnfolded() {
+  const growing = document.querySelector(".ck-thinks");
+  if (!growing) unfolded = false;
+  else if (unfolded) growing.open = true;
+}
+
+// Tabs of one browser keep in step: each tells the others what it shows, and whoever shows something else looks again.
+const tabs = new BroadcastChannel("chatkeep");
+let toldVersion = null;
+function shown() {
+  return {
+    chat: new URLSearchParams(location.search).get("chat"),
+    version: document.querySelector("[data-ck-version]")?.dataset.ckVersion,
+  };
+}
+
+function keepTabsInStep() {
+  const mine = shown();
+  if (!mine.version || mine.version === toldVersion) return;
+  toldVersion = mine.version;
+  tabs.postMessage(mine);
+}
+
+function refresh() {
+  document.querySelector(".st-key-ck-refresh button")?.click();
+}
+
+tabs.addEventListener("message", ({ data }) => {
+  const mine = shown();
+  if (data.chat === mine.chat && data.version !== mine.version) refresh();
+});
 
 let watched = null;
 let shownOnce = false;
 new MutationObserver(() => {
   const main = document.querySelector("[data-testid=stMain]");
   if (main && main !== watched) { watched = main; watchScroll(main); }
-  if (main) stayAtEnd(main);
+  if (main) { stayAtFound(); stayAtSame(main); stayAtEnd(main); }
+  keepFocus();
+  keepUnfolded();
+  keepTabsInStep();
   answerRenewal();
   nameMenus();
   refreshAfterBreak();
@@ -86,7 +177,7 @@ function refreshAfterBreak() {
   const state = document.querySelector("[data-testid=stApp]")?.dataset.testConnectionState;
   if (state === "CONNECTED" && broken) {
     broken = false;
-    document.querySelector(".st-key-ck-refresh button")?.click();
+    refresh();
   } else if (shownOnce && state !== "CONNECTED") {
     if (!broken) renew();
     broken = true;
@@ -113,7 +204,16 @@ document.addEventListener("click", (event) => {
   if (event.target.closest?.(".st-key-ck-dismiss button")) localStorage.setItem(QUIET, "1");
   const copy = event.target.closest?.("[data-ck-copy]");
   if (copy) copyNear(copy);
-  if (PHONE.matches && event.target.closest?.(".st-key-ck-new button, [class*='st-key-ck-open-'] button")) {
+  const folded = event.target.closest?.(".ck-thinks > summary");
+  if (folded) unfolded = !folded.parentElement.open;
+  const told = event.target.closest?.("[data-ck-click]");
+  if (told) tell(told);
+  const main = document.querySelector("[data-testid=stMain]");
+  if (main && event.target.closest?.(".st-key-ck-earlier button")) {
+    atEnd = false;
+    fromEnd = { height: main.scrollHeight, distance: main.scrollHeight - main.scrollTop };
+  }
+  if (PHONE.matches && event.target.closest?.(".st-key-ck-new button, [class*='st-key-ck-open-'] button, .ck-hit")) {
     document.querySelector("[data-testid=stSidebarCollapseButton] button")?.click();
   }
 });

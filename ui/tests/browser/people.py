@@ -66,8 +66,17 @@ class Tab:
         return self.page.locator(".ck-growing")
 
     @property
+    def questions(self) -> Locator:
+        return self.page.locator(".ck-chat .ck-user")
+
+    @property
     def answers(self) -> Locator:
         return self.page.locator(".ck-chat .ck-answer")
+
+    @property
+    def titles(self) -> Locator:
+        """Of the chats in the list."""
+        return self.page.locator("[class*='st-key-ck-open-'] button")
 
     @property
     def stop(self) -> Locator:

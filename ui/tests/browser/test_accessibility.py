@@ -59,7 +59,7 @@ def test_axe_finds_no_violation(
         page.get_by_test_id("stExpandSidebarButton").click()
         expect(page.get_by_role("button", name="New chat")).to_be_in_viewport()
         look("the side")
-    for option in ("Rename", "Delete"):
+    for option in ("Rename", "Export"):
         person.choose("count to 60", option)
         expect(page.get_by_role("dialog")).to_be_visible()
         look(option)

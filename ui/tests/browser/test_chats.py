@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from ui.tests.browser.people import PATIENCE, Tab
+from ui.tests.browser.people import PATIENCE, Tab, tab, violations
 
 pytestmark = pytest.mark.browser
 SLOWLY = "[[delay 40ms]] count to 150"
@@ -71,24 +71,40 @@ def test_two_people_see_only_their_own(ada: Tab, bob: Tab) -> None:
     expect(bob.page.get_by_text("heron")).to_have_count(0)
 
 
-def test_a_chat_is_renamed_found_and_deleted(ada: Tab) -> None:
+def test_a_question_is_edited_an_answer_regenerated_and_nothing_is_lost(ada: Tab) -> None:
     ada.ask("The heron nests at dawn")
-    ada.choose("heron", "Rename")
-    ada.page.get_by_role("dialog").get_by_label("Title").fill("Birds *of* [the](river)")
-    ada.page.get_by_role("button", name="Save").click()
-    renamed = ada.page.get_by_role("button", name="Birds *of* [the](river)", exact=True)
-    expect(renamed).to_be_visible()
+    ada.page.get_by_role("button", name="Regenerate").click()
+    expect(ada.answers.last).to_contain_text("2/2", timeout=PATIENCE)
+    ada.page.get_by_role("button", name="Edit").click()
+    editor = ada.page.get_by_role("textbox", name="Your question")
+    expect(editor).to_be_focused(timeout=PATIENCE)
+    editor.fill("The otter sleeps at noon")
+    ada.page.get_by_role("button", name="Send", exact=True).click()
+    expect(ada.answers.last).to_contain_text("otter", timeout=PATIENCE)
+    expect(ada.questions).to_have_count(1)
+    assert violations(ada.page) == []
 
-    ada.page.get_by_label("Search chats").fill("no such words")
-    expect(ada.page.get_by_text("No chat contains “no such words”.")).to_be_visible()
-    ada.page.get_by_label("Search chats").fill("nests at")
-    expect(ada.page.get_by_text("No chat contains")).to_have_count(0)
-    expect(renamed).to_be_visible()
+    ada.page.get_by_role("button", name="Previous question").press("Enter")
+    expect(ada.questions.last).to_contain_text("heron", timeout=PATIENCE)
+    expect(ada.answers.last).to_contain_text("2/2")
+    expect(ada.page.get_by_role("button", name="Next question")).to_be_visible()
+    ada.page.reload()
+    expect(ada.questions.last).to_contain_text("heron", timeout=PATIENCE)
+    ada.ask("And the kingfisher?")
+    expect(ada.questions).to_have_count(2)
 
-    ada.choose("Birds", "Delete")
-    ada.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    expect(renamed).to_have_count(0)
-    expect(ada.page.get_by_role("heading", name="Hello, Ada")).to_be_visible()
+
+def test_two_tabs_of_a_chat_keep_in_step(ada: Tab) -> None:
+    ada.ask("The heron nests at dawn")
+    other = tab(ada.page.context, ada.url)
+    other.page.goto(ada.page.url)
+    expect(other.questions).to_have_count(1, timeout=PATIENCE)
+
+    ada.say(SLOWLY)
+    other.wait_for_number(20)
+    other.stop.click()
+    expect(ada.answers.last).to_contain_text("You stopped this answer", timeout=PATIENCE)
+    expect(other.answers.last).to_contain_text("You stopped this answer", timeout=PATIENCE)
 
 
 def test_the_address_names_the_chat(ada: Tab) -> None:
@@ -96,7 +112,7 @@ def test_the_address_names_the_chat(ada: Tab) -> None:
 
     assert re.search(r"\?chat=[0-9a-f-]{36}$", ada.page.url)
     ada.page.reload()
-    expect(ada.page.locator(".ck-user")).to_contain_text("The heron nests at dawn", timeout=PATIENCE)
+    expect(ada.questions).to_contain_text("The heron nests at dawn", timeout=PATIENCE)
 
 
 def test_a_suggestion_begins_a_chat(ada: Tab) -> None:
@@ -120,5 +136,6 @@ def test_a_failed_answer_says_so_and_is_tried_again(ada: Tab) -> None:
     expect(ada.answers.last).to_contain_text("This answer failed.")
 
     ada.page.get_by_role("button", name="Try again").click()
-    expect(ada.page.locator(".ck-user").last).to_contain_text("hello")
+    expect(ada.questions.last).to_contain_text("hello")
+    expect(ada.answers.last).to_contain_text("2/2", timeout=PATIENCE)
     expect(ada.answers.last).to_contain_text("This answer failed.", timeout=PATIENCE)

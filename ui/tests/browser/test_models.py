@@ -29,7 +29,7 @@ def test_the_chosen_model_is_asked(profile: Callable[..., BrowserContext]) -> No
         expect(person.page.get_by_role("combobox", name="Model")).to_have_value("qwen3", timeout=PATIENCE)
         person.ask("And the lake?")
 
-    assert [body["model"] for body in site.api.sent] == ["llama3.2", "qwen3"]
+    assert [body["model"] for body in site.api.chats.sent] == ["llama3.2", "qwen3"]
 
 
 def test_a_model_that_loads_shows_how_far_it_is(profile: Callable[..., BrowserContext]) -> None:

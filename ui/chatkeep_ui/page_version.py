@@ -1,0 +1,11 @@
+"""A number that changes with what a tab shows of a chat, by which tabs keep in step (static/page.js)."""
+
+from zlib import crc32
+
+from chatkeep_ui.chat_records import ChatMessage, ChatSession
+
+
+def version_of(session: ChatSession, last: ChatMessage) -> int:
+    """The same in every tab that shows the same, however far back it has loaded."""
+    shown = (session.id, session.title, session.archived, session.deleted, last.id, last.status, last.siblings)
+    return crc32(repr(shown).encode("utf-8", "replace"))

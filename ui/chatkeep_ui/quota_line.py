@@ -1,0 +1,38 @@
+"""Under the composer: what is left of a quota, where one is set."""
+
+import logging
+
+import streamlit as st
+
+from chatkeep_ui.answer_html import plain_html
+from chatkeep_ui.api_client import ApiClient
+from chatkeep_ui.local_time import local_now
+from chatkeep_ui.model_choice import chosen_model
+from chatkeep_ui.page_state import PageState
+from chatkeep_ui.problem import ApiError, SignInEnded
+from chatkeep_ui.usage_limits import remaining_line
+
+log = logging.getLogger(__name__)
+
+
+def quota_line(client: ApiClient, state: PageState) -> str:
+    """The sentence; empty where no quota is set, or the API does not say.
+
+    Raises:
+        SignInEnded: the sign-in has to be renewed.
+    """
+    try:
+        limits = client.limits()
+    except SignInEnded:
+        raise
+    except ApiError as error:
+        # A chat without this line is better than none.
+        log.warning("what is left of the quotas is not known: %s", type(error).__name__)
+        return ""
+    return remaining_line(limits, chosen_model(state), local_now())
+
+
+def show_quota_line(line: str) -> None:
+    """In a place of its own, so that it is read out when it changes."""
+    if line:
+        st.html(f'<p class="ck-quota" role="status"><a href="/account/usage" target="_self">{plain_html(line)}</a></p>')
