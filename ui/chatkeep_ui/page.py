@@ -11,6 +11,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
 import httpx
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime import Runtime
 from streamlit.starlette import App
@@ -20,6 +21,7 @@ from chatkeep_ui import chats, open_page
 from chatkeep_ui.account import ACCOUNT_PAGES
 from chatkeep_ui.account.area import AccountArea
 from chatkeep_ui.account.confirmation import Confirmation
+from chatkeep_ui.account.own_data import ChatExport
 from chatkeep_ui.api_connection import API_LIMITS, API_TIMEOUT, ApiConnection
 from chatkeep_ui.api_requests import FORWARDING_KEY_HEADER, ApiRequests
 from chatkeep_ui.auth_client import AuthClient
@@ -106,6 +108,7 @@ class Page:
         }
         area = AccountArea(forms, renewal, vault, requests)
         account_pages = area.routes([*ACCOUNT_PAGES, Confirmation(vault).page, *MANAGE_PAGES])
+        account_pages.append(Route("/chats/{chat_id}/export", ChatExport(area).fetch, methods=["GET"]))
         door = FrontDoor(streamlit, forms, renewal, vault, streams)
         return front_door(door, streamlit, form_pages, account_pages)
 

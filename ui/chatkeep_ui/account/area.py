@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from chatkeep_ui import cookies
+from chatkeep_ui.account.file_through import brings_file
 from chatkeep_ui.account.notices import NOTICES
 from chatkeep_ui.account.visit import Visit
 from chatkeep_ui.api_requests import ApiRequests
@@ -56,6 +57,7 @@ class AccountPage:
     fields: beside which the template shows what is wrong with them.
     confirm: ask who it is first, unless they have said so a moment ago.
     after: where to go when an action is done; the page itself where empty.
+    file_for: the action that takes a form with a file. Its body is not read here, but by the action.
     """
 
     path: str
@@ -65,6 +67,7 @@ class AccountPage:
     fields: tuple[str, ...] = ()
     confirm: bool = False
     after: str = ""
+    file_for: str = ""
 
 
 class AccountArea:
@@ -84,18 +87,32 @@ class AccountArea:
         """What answers for `page`."""
 
         async def answer(request: Request) -> Response:
-            typed = await self._forms.read(request) if request.method == "POST" else {}
-            try:
-                visit = await self._visit(request, typed)
-            except SignInEnded:
-                return to_sign_in(request)
-            except ApiError as error:
-                return self._forms.show("trouble.html", Refusal.of(error, ()), chat="")
-            response = await self._answer(page, visit)
-            visit.renewed.apply(response)
-            return response
+            return await self.respond(request, lambda visit: self._answer(page, visit), page.file_for)
 
         return answer
+
+    async def respond(
+        self, request: Request, answer: Callable[[Visit], Awaitable[Response]], file_for: str = ""
+    ) -> Response:
+        """What `answer` says to somebody who is signed in; the way to sign in for anybody else."""
+        typed = await self._typed(request, file_for) if request.method == "POST" else {}
+        try:
+            visit = await self._visit(request, typed)
+            response = await answer(visit)
+        except SignInEnded:
+            return to_sign_in(request)
+        except (NotAllowed, NotThere) as error:
+            # To try again would not help.
+            return self._forms.show("refused.html", Refusal.of(error, ()))
+        except ApiError as error:
+            return self._forms.show("trouble.html", Refusal.of(error, ()), chat="")
+        visit.renewed.apply(response)
+        return response
+
+    async def _typed(self, request: Request, file_for: str) -> Mapping[str, str]:
+        if file_for and brings_file(request.headers):
+            return {"do": file_for}
+        return await self._forms.read(request)
 
     async def _visit(self, request: Request, typed: Mapping[str, str]) -> Visit:
         secure = self._forms.origins.is_https(request)

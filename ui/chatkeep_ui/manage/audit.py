@@ -1,13 +1,12 @@
 """/manage/audit: what happened to accounts, for administrators; and the whole of it as a file."""
 
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from chatkeep_ui.account.area import AccountPage
+from chatkeep_ui.account.file_through import download
 from chatkeep_ui.account.visit import Visit
-from chatkeep_ui.problem import Unreachable, raise_for_problem
 
 _FILTERS = ("user_id", "action", "since", "until", "cursor")
 
@@ -20,27 +19,7 @@ async def _load(visit: Visit) -> Mapping[str, object]:
 
 
 async def _export(visit: Visit) -> Response:
-    """The API's file, handed on as it comes: it may be longer than what fits into memory."""
-    headers = {**visit.caller.headers(), "Authorization": f"Bearer {visit.sign_in.access_token}"}
-    http = visit.requests.http
-    stack = contextlib.AsyncExitStack()
-    answer = await stack.enter_async_context(http.stream("GET", "/admin/audit/export", headers=headers))
-    if not answer.is_success:
-        async with stack:
-            await answer.aread()
-            raise_for_problem(answer)
-            raise Unreachable
-
-    async def lines() -> AsyncIterator[bytes]:
-        async with stack:
-            async for chunk in answer.aiter_bytes():
-                yield chunk
-
-    return StreamingResponse(
-        lines(),
-        media_type="application/jsonl",
-        headers={"Content-Disposition": 'attachment; filename="audit.jsonl"', "Cache-Control": "no-store"},
-    )
+    return await download(visit, "/admin/audit/export", "audit.jsonl")
 
 
 AUDIT = AccountPage("/manage/audit", "manage/audit.html", _load, {"export": _export}, confirm=True)
