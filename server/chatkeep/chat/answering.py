@@ -1,6 +1,6 @@
 """One generation at work: from the prompt to its final state, whatever happens on the way.
 
-generation.created ──> message.delta … ──> usage ──> one terminal event, once SQL holds the same ending
+generation.created ──> (reasoning.delta … ──>) message.delta … ──> usage ──> one terminal event, once SQL holds the same
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from datetime import datetime
 
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import Ending, find_generation, finish_generation
-from chatkeep.chat.messages import list_path, write_answer
+from chatkeep.chat.messages import list_path, write_answer, write_reasoning
 from chatkeep.chat.prompt import build_prompt
 from chatkeep.chat.records import Generation, State
 from chatkeep.db import Database, Db
@@ -55,6 +55,7 @@ class Answering:
         self._failure: dict[str, object] | None = None
         self._model = generation.model
         self._usage: Usage | None = None
+        self._thoughts: list[str] = []
         self._finish_reason = "stop"
 
     @property
@@ -117,6 +118,9 @@ class Answering:
         prompt = build_prompt(path, equipment.context_tokens)
         async with aclosing(equipment.chat_model.stream(self._model, prompt)) as chunks:
             async for chunk in chunks:
+                if chunk.reasoning:
+                    self._thoughts.append(chunk.reasoning)
+                    self.log.append("reasoning.delta", {"text": chunk.reasoning})
                 if chunk.text:
                     self.log.append_text(chunk.text)
                 self._usage = chunk.usage or self._usage
@@ -158,6 +162,8 @@ class Answering:
         usage = _usage_fields(self._usage)
         message_id = self.generation.message_id
         await write_answer(db, self._owner, message_id, self.log.text, status, self._model, usage, self._failure)
+        if self._thoughts:
+            await write_reasoning(db, self._owner, message_id, "".join(self._thoughts))
 
     def _fields_of(self, ending: State) -> dict[str, object]:
         match ending:

@@ -152,6 +152,12 @@ async def write_answer(
     await db.execute(_WRITE, {"of_owner": owner, "message": message_id, **values})
 
 
+async def write_reasoning(db: Db, owner: OwnerId, message_id: str, reasoning: str) -> None:
+    """Put down what the model thought before it answered; few models do, and fewer endpoints tell."""
+    statement = update(messages).where(messages.c.owner == owner, messages.c.id == message_id)
+    await db.execute(statement.values(reasoning=reasoning))
+
+
 async def set_status(db: Db, owner: OwnerId, message_id: str, status: State) -> None:
     """Change the status alone; the text stays."""
     statement = update(messages).where(messages.c.owner == owner, messages.c.id == message_id)

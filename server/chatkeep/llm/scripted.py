@@ -73,6 +73,8 @@ class ScriptedChatModel:
         if kind := _BEFORE_THE_ANSWER.get(script.fault or ""):
             raise kind(f"The scripted model was asked to fail ({script.fault}).")
         fault = _IN_THE_ANSWER.get(script.fault or "")
+        if script.fault == "reasoning":
+            yield Chunk(reasoning="Hm.")
         tokens = script.tokens if fault is None else script.tokens[: script.fault_after]
         for token in tokens:
             await asyncio.sleep(delay)

@@ -78,6 +78,18 @@ async def test_an_answer_is_written_down(database: Database, runner: GenerationR
     assert (row.state, row.last_seq) == (State.COMPLETED, log.last_seq)
 
 
+async def test_what_a_model_thinks_is_told_and_kept_apart(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, runner, alice, "[[say yes]][[fault reasoning]]")
+    assert await ended(runner, generation) == "generation.completed"
+    message, _ = await answer_of(database, alice, generation)
+    assert (message.content, message.reasoning) == ("yes", "Hm.")
+    log = runner.find_log(generation.id)
+    assert log is not None
+    assert b'"type":"reasoning.delta","seq":2' in log.after(0)[0]
+
+
 async def test_a_stop_before_the_first_step_still_ends_it(
     database: Database, runner: GenerationRunner, alice: OwnerId
 ) -> None:
