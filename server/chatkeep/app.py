@@ -19,6 +19,7 @@ from chatkeep.chat.dependencies import ChatServices
 from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.routes_branches import router as branches_router
 from chatkeep.chat.routes_generations import router as generations_router
+from chatkeep.chat.routes_search import router as search_router
 from chatkeep.chat.routes_sessions import router as sessions_router
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_sessions_of
@@ -166,6 +167,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     app.include_router(health.router, dependencies=[Depends(identity.public)])
     app.include_router(sessions_router)
     app.include_router(branches_router)
+    app.include_router(search_router)
     app.include_router(generations_router)
     app.include_router(usage_router)
     app.include_router(completions_router)

@@ -164,6 +164,7 @@ def test_a_wrong_method_is_told_which_are_right(routed: Person, method: str, pat
 @pytest.mark.parametrize("params", [{"limit": 0}, {"limit": 201}, {"limit": "x"}, {"q": "x" * 201}, {"q": "a\0"}])
 def test_wrong_parameters_are_named(alice: Person, params: dict[str, Any]) -> None:
     problem(alice.http.get("/chat/sessions", params=params), 422, "validation_failed")
+    problem(alice.http.get("/chat/search", params={"q": "x"} | params), 422, "validation_failed")
 
 
 @pytest.mark.parametrize(

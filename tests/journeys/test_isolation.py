@@ -139,6 +139,9 @@ def test_lists_and_search_never_include_others(alice: Person, bob: Person) -> No
     for params in ({}, {"q": marker}, {"limit": "200"}):
         items = bob.http.get("/chat/sessions", params=params).json()["items"]
         assert items == []
+    for query in (marker, f"owner:{alice.user['id']}", f"owner {alice.user['id']}"):
+        assert bob.http.get("/chat/search", params={"q": query}).json()["items"] == []
+    assert alice.http.get("/chat/search", params={"q": marker}).json()["items"] != []
 
 
 @pytest.mark.parametrize("given", ["of another user", "of another chat"])

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from chatkeep.chat.records import Generation, State
+from chatkeep.chat.search import Hit
 from chatkeep.llm.model import ModelInfo
 
 MAX_MESSAGE_CHARACTERS = 200_000
@@ -143,6 +144,31 @@ class MessageOut(_FromRecord):
     reasoning: str | None
     generation_id: str | None
     siblings: SiblingsOut
+
+
+class HitOut(BaseModel):
+    """A message in which all words were found. The snippet is plain text, the highlights are offsets in characters."""
+
+    session_id: str
+    message_id: str
+    title: str
+    role: str
+    snippet: str
+    highlights: list[tuple[int, int]]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, hit: Hit) -> Self:
+        """As it travels."""
+        return cls(
+            session_id=hit.session_id,
+            message_id=hit.message_id,
+            title=hit.title or UNTITLED,
+            role=hit.role,
+            snippet=hit.snippet.text,
+            highlights=hit.snippet.highlights,
+            created_at=hit.created_at,
+        )
 
 
 class Accepted(BaseModel):

@@ -12,7 +12,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
-    exists,
+    false,
     func,
     insert,
     or_,
@@ -23,6 +23,8 @@ from uuid_utils.compat import uuid7
 
 from chatkeep.chat.generations import lock_generations
 from chatkeep.chat.records import ChatSession
+from chatkeep.chat.search import matching
+from chatkeep.chat.snippets import words_of
 from chatkeep.chat.tables import chat_sessions, generations, messages
 from chatkeep.db import Db, UtcDateTime
 from chatkeep.errors import NotFound
@@ -105,7 +107,7 @@ async def list_sessions(
     """The owner's sessions, the most recently used first; `query` is looked for in titles and texts."""
     statement = select(chat_sessions).where(chat_sessions.c.owner == owner, *_on(shelf))
     if query and query.strip():
-        statement = statement.where(_matches(owner, query.strip()))
+        statement = statement.where(_matches(db, owner, query.strip()))
     if cursor is not None:
         earlier = chat_sessions.c.updated_at < cursor.moment
         same = and_(chat_sessions.c.updated_at == cursor.moment, chat_sessions.c.id < cursor.id)
@@ -200,13 +202,12 @@ def _on(shelf: Shelf) -> list[ColumnElement[bool]]:
     return [column.is_not(None) if wanted else column.is_(None) for column, wanted in columns]
 
 
-def _matches(owner: OwnerId, query: str) -> ColumnElement[bool]:
-    in_text = exists().where(
-        messages.c.session_id == chat_sessions.c.id,
-        messages.c.owner == owner,
-        messages.c.content.icontains(query, autoescape=True),
-    )
-    return or_(chat_sessions.c.title.icontains(query, autoescape=True), in_text)
+def _matches(db: Db, owner: OwnerId, query: str) -> ColumnElement[bool]:
+    """What is temporary is not found by what is in it."""
+    in_title = chat_sessions.c.title.icontains(query, autoescape=True)
+    words = words_of(query)
+    in_text = chat_sessions.c.id.in_(matching(db, owner, words, messages.c.session_id)) if words else false()
+    return and_(or_(in_title, in_text), chat_sessions.c.expires_at.is_(None))
 
 
 def _session(row: RowMapping) -> ChatSession:

@@ -1,6 +1,7 @@
 """The tables of chats. `owner` is authkeep's user id, opaque here: no foreign key, so each side can live elsewhere."""
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text, Uuid, text
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Identity, Index, Integer, String, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from chatkeep.db import UtcDateTime, metadata
 
@@ -11,6 +12,7 @@ _IS_RUNNING = text("state IN ('queued', 'running')")
 _IS_DELETED = text("deleted_at IS NOT NULL")
 _EXPIRES = text("expires_at IS NOT NULL")
 _IS_ROOT = text("parent_id IS NULL")
+_HAS_WORDS = text("words IS NOT NULL")
 
 chat_sessions = Table(
     "chat_sessions",
@@ -53,6 +55,18 @@ messages = Table(
     Index(None, "session_id", "id"),
     Index(None, "parent_id"),
     Index("ix_messages_roots", "session_id", "id", sqlite_where=_IS_ROOT, postgresql_where=_IS_ROOT),
+)
+
+# What is searched, kept by triggers. It has no owner and so no row-level security: PostgreSQL uses an index behind a
+# policy for operators alone that it knows to keep secrets, and text search is none of them. It is read only in a join
+# with `messages`, which has both. On SQLite, `id` is the row's number in the FTS5 index, and `words` is empty.
+message_words = Table(
+    "message_words",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), Identity(), primary_key=True),
+    Column("message_id", _Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("words", TSVECTOR().with_variant(Text(), "sqlite")),
+    Index("ix_message_words_words", "words", postgresql_using="gin", sqlite_where=_HAS_WORDS),
 )
 
 generations = Table(
