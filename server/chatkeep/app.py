@@ -23,6 +23,7 @@ from chatkeep.chat.routes_search import router as search_router
 from chatkeep.chat.routes_sessions import router as sessions_router
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_sessions_of
+from chatkeep.chat.turns import Turns
 from chatkeep.completions.dependencies import CompletionServices
 from chatkeep.completions.open_completions import OpenCompletions
 from chatkeep.completions.routes import router as completions_router
@@ -207,9 +208,10 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
         raise ServerUnusable(str(error)) from None
     chat_model = _make_chat_model(settings)
     catalogue = ModelCatalogue(chat_model, monotonic)
-    runner = GenerationRunner(database, chat_model, catalogue, settings.llm_context_tokens)
-    chat = ChatServices(database, catalogue, runner, OpenStreams())
     quotas = configured_quotas(settings)
+    turns = Turns(settings.concurrent_answers, settings.concurrent_answers_per_user)
+    runner = GenerationRunner(database, chat_model, catalogue, settings.llm_context_tokens, quotas=quotas, turns=turns)
+    chat = ChatServices(database, catalogue, runner, OpenStreams())
     completions = CompletionServices(database, chat_model, catalogue, quotas, OpenCompletions())
     return Parts(database, auth, shared, chat_model, chat, LimitServices(database, quotas), completions)
 

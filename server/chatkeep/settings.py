@@ -124,6 +124,14 @@ class Settings(BaseModel):
         "60/hour", description="Registrations per client address: enough for a class behind one."
     )
     limit_send: RateLimit = Field("60/minute", description="Messages per user.")
+    concurrent_answers: int = Field(
+        256,
+        ge=1,
+        le=1_000_000,
+        description="Answers that are written at once; others wait, and users take turns. A local model has its own, "
+        "smaller number besides.",
+    )
+    concurrent_answers_per_user: int = Field(8, ge=1, le=1_000_000, description="Of these, one user's.")
     quota_user: str = Field(
         "100 concurrent",
         description="What each user may use, e.g. 200 requests/day, 100k tokens/day, 5 cost/month, 8 concurrent, "

@@ -10,20 +10,22 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
+from chatkeep.chat.accounting import Accounting, estimate_prompt, mark_turns
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import Ending, find_generation, finish_generation
-from chatkeep.chat.messages import list_path, write_answer, write_reasoning
-from chatkeep.chat.prompt import build_prompt
+from chatkeep.chat.messages import write_answer, write_reasoning
 from chatkeep.chat.records import Generation, State
+from chatkeep.chat.turns import Turns
 from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
+from chatkeep.limits.quotas import Outcome
+from chatkeep.limits.tokens import Tokens
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel, ModelError, Usage
+from chatkeep.settings_quotas import MICROS
 
 log = logging.getLogger(__name__)
 
-# More than any context holds: what is beyond it cannot reach the model.
-_MAX_BYTES_PER_CONTEXT_TOKEN = 8
 _HEARTBEAT_SECONDS = 15.0
 _SAVE_AGAIN_SECONDS = 1.0
 
@@ -35,7 +37,8 @@ class Equipment:
     database: Database
     chat_model: ChatModel
     catalogue: ModelCatalogue
-    context_tokens: int
+    accounting: Accounting
+    turns: Turns
     now: Callable[[], datetime]
 
 
@@ -48,6 +51,9 @@ class Answering:
         self.generation = generation
         self.log = EventLog(generation.id)
         self.checkpointed_seq = 0
+        # Whether it waits for its turn, and whether SQL has been told so; the checkpoints tell it.
+        self.waits = False
+        self.told_to_wait = False
         self._task: asyncio.Task[None] | None = None
         self._began = False
         self._ending: State | None = None
@@ -56,6 +62,7 @@ class Answering:
         self._model = generation.model
         self._usage: Usage | None = None
         self._thoughts: list[str] = []
+        self._prompt_tokens = 0
         self._finish_reason = "stop"
 
     @property
@@ -109,14 +116,28 @@ class Answering:
         await self._tell_end(self._ending)
 
     async def _answer(self) -> None:
-        equipment, generation = self._equipment, self.generation
+        equipment = self._equipment
         if self._model is None:
             self._model = await equipment.catalogue.default()
-        max_bytes = equipment.context_tokens * _MAX_BYTES_PER_CONTEXT_TOKEN
+        known = equipment.catalogue.find_known(self._model)
+        lane = (known.id, known.slots) if known else (self._model, None)
+        async with equipment.turns.turn(self._owner, self._wait, *lane):
+            await self._ask(self._model)
+
+    def _wait(self, position: int) -> None:
+        self.waits = True
+        self.log.append("generation.queued", {"position": position})
+
+    async def _ask(self, model: str) -> None:
+        equipment = self._equipment
+        self.waits = False
+        if self.told_to_wait:
+            async with equipment.database.writing(self._owner) as db:
+                await mark_turns(db, [self.generation], State.RUNNING)
         async with equipment.database.reading(self._owner) as db:
-            path = await list_path(db, self._owner, generation.session_id, generation.user_message_id, max_bytes)
-        prompt = build_prompt(path, equipment.context_tokens)
-        async with aclosing(equipment.chat_model.stream(self._model, prompt)) as chunks:
+            prompt = await equipment.accounting.prompt_for(db, self._owner, self.generation)
+        self._prompt_tokens = estimate_prompt(prompt)
+        async with aclosing(equipment.chat_model.stream(model, prompt)) as chunks:
             async for chunk in chunks:
                 if chunk.reasoning:
                     self._thoughts.append(chunk.reasoning)
@@ -136,7 +157,7 @@ class Answering:
         while (ending := await self._save(decided)) is None:
             await asyncio.sleep(_SAVE_AGAIN_SECONDS)
             self.beat()
-        if usage := _usage_fields(self._usage):
+        if usage := self._usage_fields():
             self.log.append("usage", usage)
         self.log.append(f"generation.{ending.state}", ending.fields)
 
@@ -146,7 +167,11 @@ class Answering:
         ending = Ending(decided, self._fields_of(decided), last_seq, self._model)
         try:
             async with self._equipment.database.writing(self._owner) as db:
-                if await finish_generation(db, self.generation.id, ending, self._equipment.now()):
+                now = self._equipment.now()
+                won = await finish_generation(db, self.generation.id, ending, now)
+                # Even so: whoever was first may not have known how much was written.
+                await self._settle(db, decided, now)
+                if won:
                     await self._write_answer(db, decided)
                     return ending
                 row = await find_generation(db, self._owner, self.generation.id)
@@ -158,8 +183,16 @@ class Answering:
             return Ending(State.STOPPED, {}, last_seq, None)
         return Ending(row.state, row.ending or {}, last_seq, row.model)
 
+    async def _settle(self, db: Db, ending: State, now: datetime) -> None:
+        usage, written = self._usage, sum(len(text.encode()) for text in (self.log.text, *self._thoughts))
+        # An endpoint that fails before it has said anything has given nothing.
+        prompt_tokens = 0 if ending is State.FAILED and not written else self._prompt_tokens
+        reported = Tokens(usage.prompt_tokens, usage.completion_tokens) if usage else None
+        outcome = Outcome(reported, written, prompt_tokens, self._model)
+        await self._equipment.accounting.quotas.settle(db, self._owner, self.generation.id, outcome, now)
+
     async def _write_answer(self, db: Db, status: State) -> None:
-        usage = _usage_fields(self._usage)
+        usage = self._usage_fields()
         message_id = self.generation.message_id
         await write_answer(db, self._owner, message_id, self.log.text, status, self._model, usage, self._failure)
         if self._thoughts:
@@ -176,6 +209,13 @@ class Answering:
             case _:
                 return {}
 
-
-def _usage_fields(usage: Usage | None) -> dict[str, int] | None:
-    return {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens} if usage else None
+    def _usage_fields(self) -> dict[str, float] | None:
+        if self._usage is None:
+            return None
+        tokens = Tokens(self._usage.prompt_tokens, self._usage.completion_tokens)
+        fields: dict[str, float] = {"prompt_tokens": tokens.prompt, "completion_tokens": tokens.completion}
+        accounting = self._equipment.accounting
+        prices, model = accounting.quotas.prices, accounting.known_as(self._model)
+        if prices.find(model) is not None:
+            fields["cost"] = prices.cost_micros(model, tokens) / MICROS
+        return fields

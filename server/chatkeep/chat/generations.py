@@ -187,6 +187,21 @@ async def interrupt_generation(db: Db, generation_id: str, reason: str, now: dat
     return bool((await db.execute(statement, {"generation": generation_id, **values})).rowcount)
 
 
+async def set_states(db: Db, generation_ids: Sequence[str], state: State) -> None:
+    """Change whether they wait or run; the runner's own, so no owner is asked. What has ended stays as it is."""
+    for start in range(0, len(generation_ids), _IDS_PER_STATEMENT):
+        ids = generation_ids[start : start + _IDS_PER_STATEMENT]
+        statement = update(generations).where(generations.c.id.in_(ids), generations.c.state.in_(RUNNING_STATES))
+        await db.execute(statement.values(state=state.value))
+
+
+async def list_running_ids(db: Db) -> Sequence[str]:
+    """Of everything that waits or runs; for recovery, across owners."""
+    statement = select(generations.c.id).where(generations.c.state.in_(RUNNING_STATES))
+    ids: Sequence[str] = (await db.execute(statement)).scalars().all()
+    return ids
+
+
 async def list_stale(db: Db, before: datetime) -> list[Stale]:
     """Generations that claim to run and have given no sign of life since `before`; for recovery, across owners."""
     statement = select(generations.c.owner, generations.c.id, generations.c.message_id).where(

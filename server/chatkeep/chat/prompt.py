@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 from chatkeep.chat.records import Message
+from chatkeep.limits.tokens import BYTES_PER_TOKEN, tokens_of
 from chatkeep.llm.model import PromptMessage
 
 SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the question, clearly and briefly."
 
-# Without the model's own tokenizer: English runs at about four bytes a token, other scripts at fewer characters but
-# more bytes, so bytes are the steadier measure. Each turn costs a few tokens of framing.
-_BYTES_PER_TOKEN = 3.5
+# Each turn costs a few tokens of framing.
 _TOKENS_PER_TURN = 6
 # Of the context, this part is left for the answer.
 _ANSWER_SHARE = 0.25
@@ -41,13 +40,13 @@ def build_prompt(path: Sequence[Message], context_tokens: int) -> list[PromptMes
 
 def estimate_tokens(text: str) -> int:
     """A rough count, on the high side."""
-    return int(len(text.encode()) / _BYTES_PER_TOKEN) + _TOKENS_PER_TURN
+    return tokens_of(len(text.encode())) + _TOKENS_PER_TURN
 
 
 def _cut_middle(text: str, budget_tokens: int) -> str:
     if estimate_tokens(text) <= budget_tokens:
         return text
-    half = int(budget_tokens * _BYTES_PER_TOKEN / 2) - 16
+    half = int(budget_tokens * BYTES_PER_TOKEN / 2) - 16
     encoded = text.encode()
     head = encoded[:half].decode(errors="ignore")
     tail = encoded[-half:].decode(errors="ignore")

@@ -71,7 +71,7 @@ class Message:
     status: State
     model: str | None
     citations: list[dict[str, Any]]
-    usage: dict[str, int] | None
+    usage: dict[str, float] | None
     error: dict[str, Any] | None
     created_at: datetime
     reasoning: str | None = None

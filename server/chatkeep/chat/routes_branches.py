@@ -13,6 +13,7 @@ from chatkeep.chat.schemas import LeafRequest, MessageOut, RegenerateRequest, Se
 from chatkeep.chat.send import Again, regenerate
 from chatkeep.chat.sessions import get_session, show_leaf
 from chatkeep.identity import ChatOwner, PolicyFirst, identity_of, owned, throttled
+from chatkeep.limits.dependencies import CurrentPayer
 from chatkeep.paging import Cursor, Page, PageLimit
 
 router = APIRouter(prefix="/chat", route_class=PolicyFirst, tags=["chat"])
@@ -72,10 +73,11 @@ async def regenerate_answer(
     owner: ChatOwner,
     again: Annotated[Again, Depends(_again)],
     services: Services,
+    payer: CurrentPayer,
     db: WritingDb,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> Response:
     """Answer the same question once more: a sibling of the answer, on show from now on. All else is as in send."""
     watch = identity_of(request.scope).watch_login
-    generation = await regenerate(db, owner, again, idempotency_key, services.runner, watch)
+    generation = await regenerate(db, owner, again, idempotency_key, services.runner, watch, payer)
     return begun(request, services, owner, generation)

@@ -19,6 +19,7 @@ from chatkeep.chat.schemas import Accepted, SendRequest
 from chatkeep.chat.send import NewMessage, send
 from chatkeep.errors import NotFound
 from chatkeep.identity import ChatOwner, OwnerId, PolicyFirst, identity_of, owned, throttled
+from chatkeep.limits.dependencies import CurrentPayer
 
 router = APIRouter(prefix="/chat", route_class=PolicyFirst, tags=["chat"])
 
@@ -55,12 +56,13 @@ async def send_message(
     owner: ChatOwner,
     new: Annotated[NewMessage, Depends(_new_message)],
     services: Services,
+    payer: CurrentPayer,
     db: WritingDb,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> Response:
     """Send a message; the answer streams back as server-sent events, and is written whether or not anybody watches."""
     watch = identity_of(request.scope).watch_login
-    generation = await send(db, owner, new, idempotency_key, services.runner, watch)
+    generation = await send(db, owner, new, idempotency_key, services.runner, watch, payer)
     return begun(request, services, owner, generation)
 
 

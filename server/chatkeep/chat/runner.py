@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from chatkeep.chat.accounting import Accounting, mark_turns
 from chatkeep.chat.answering import Answering, Equipment
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import beat, write_seqs
@@ -13,8 +14,10 @@ from chatkeep.chat.messages import write_texts
 from chatkeep.chat.mirrors import Mirrors
 from chatkeep.chat.records import LOGIN_ENDED, Generation, State
 from chatkeep.chat.recovery import STALE_AFTER, recover
+from chatkeep.chat.turns import Turns
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId, WatchLogin
+from chatkeep.limits.quotas import Quotas
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel
 from chatkeep.row_security import EVERYBODY
@@ -25,6 +28,8 @@ CHECKPOINT_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
 # On SIGTERM: beyond this a database that does not answer is no reason to stay.
 DRAIN_SECONDS = 8.0
+# Where nobody says otherwise.
+ANSWERS_AT_ONCE = 256
 # An ended log stays for those who reload; after that the message itself is the record.
 KEEP_ENDED_LOG_SECONDS = 300.0
 MAX_ENDED_LOG_BYTES = 64 * 1024 * 1024
@@ -40,9 +45,14 @@ class GenerationRunner:
         catalogue: ModelCatalogue,
         context_tokens: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        quotas: Quotas | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._database = database
-        self._equipment = Equipment(database, chat_model, catalogue, context_tokens, now)
+        self.accounting = Accounting(quotas or Quotas(), catalogue, context_tokens)
+        turns = turns or Turns(ANSWERS_AT_ONCE, ANSWERS_AT_ONCE)
+        self._equipment = Equipment(database, chat_model, catalogue, self.accounting, turns, now)
         self._now = now
         self._working: dict[str, Answering] = {}
         self._logs: dict[str, EventLog] = {}
@@ -126,7 +136,10 @@ class GenerationRunner:
     async def recover(self, *, everything: bool) -> int:
         """Interrupt what nobody is writing; with `everything`, without waiting for a sign of life."""
         now = self._now()
-        return await recover(self._database, now if everything else now - STALE_AFTER, now, self._working.keys())
+        before = now if everything else now - STALE_AFTER
+        count = await recover(self._database, before, now, self._working.keys())
+        await self.accounting.settle_left(self._database, self._working.keys(), now, everything=everything)
+        return count
 
     def _on_done(self, answering: Answering, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -155,6 +168,11 @@ class GenerationRunner:
             changed = [a for key in going if (a := writing[key]).log.last_seq != a.checkpointed_seq]
             # Taken at one moment, before the write: what is appended meanwhile belongs to the next checkpoint.
             seqs = [answering.log.last_seq for answering in changed]
+            # Known to be told before it is: whoever gets their turn meanwhile has to take it back.
+            for answering in (waiting := [a for key in going if (a := writing[key]).waits and not a.told_to_wait]):
+                answering.told_to_wait = True
+            if waiting:
+                await mark_turns(db, [answering.generation for answering in waiting], State.QUEUED)
             if changed:
                 await write_texts(db, {a.generation.message_id: a.log.text for a in changed})
                 await write_seqs(db, {a.generation.id: seq for a, seq in zip(changed, seqs, strict=True)})

@@ -138,7 +138,7 @@ class MessageOut(_FromRecord):
     status: State
     model: str | None
     citations: list[dict[str, Any]]
-    usage: dict[str, int] | None
+    usage: dict[str, int | float] | None
     error: dict[str, Any] | None
     created_at: datetime
     reasoning: str | None

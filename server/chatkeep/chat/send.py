@@ -24,6 +24,9 @@ from chatkeep.chat.sessions import lock_session, touch_session
 from chatkeep.db import Db
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId, WatchLogin
+from chatkeep.limits.quotas import Payer
+
+_USER = Payer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ async def send(
     idempotency_key: str | None,
     runner: GenerationRunner,
     watch_login: WatchLogin,
+    payer: Payer = _USER,
 ) -> Generation:
     """Write the message and the row of its answer; the generation starts when they are committed.
 
@@ -75,6 +79,7 @@ async def send(
         GenerationRunning: the session is being answered.
         IdempotencyKeyReused: the key came before with another request.
         ParentNotAnswerable, Draining: see `chat.errors`.
+        QuotaExceeded: the payer has used up what they may.
     """
     session = await lock_session(db, owner, new.session_id)
     if earlier := await _find_earlier(db, owner, idempotency_key, new.digest()):
@@ -84,6 +89,7 @@ async def send(
     now = datetime.now(UTC)
     question = await add_message(db, owner, session.id, Turn("user", new.text, parent_id), now)
     generation = await _begin_answer(db, owner, session, question, new, idempotency_key, now)
+    await runner.accounting.reserve(db, owner, generation, payer, now)
     db.on_commit(lambda: runner.start(owner, generation, watch_login))
     return generation
 
@@ -95,13 +101,14 @@ async def regenerate(
     idempotency_key: str | None,
     runner: GenerationRunner,
     watch_login: WatchLogin,
+    payer: Payer = _USER,
 ) -> Generation:
     """Write the row of another answer to the same question; all else as in `send`.
 
     Raises:
         NotFound: the message is not there, or not the owner's.
         NotAnswerable: nothing was asked there.
-        GenerationRunning, IdempotencyKeyReused, Draining: as in `send`.
+        GenerationRunning, IdempotencyKeyReused, Draining, QuotaExceeded: as in `send`.
     """
     message = await find_message(db, owner, again.message_id)
     if message is None:
@@ -113,7 +120,9 @@ async def regenerate(
     question = await _find_question(db, owner, message)
     if question is None:
         raise NotAnswerable
-    generation = await _begin_answer(db, owner, session, question, again, idempotency_key, datetime.now(UTC))
+    now = datetime.now(UTC)
+    generation = await _begin_answer(db, owner, session, question, again, idempotency_key, now)
+    await runner.accounting.reserve(db, owner, generation, payer, now)
     db.on_commit(lambda: runner.start(owner, generation, watch_login))
     return generation
 

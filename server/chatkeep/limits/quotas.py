@@ -108,7 +108,7 @@ class Quotas:
         record = await find_held(db, owner, claim_id)
         if record is None:
             return
-        record = replace(record, model=outcome.model or record.model)
+        record = replace(record, model=record.model or outcome.model)
         estimate = record.prompt_tokens if outcome.prompt_tokens is None else outcome.prompt_tokens
         tokens = Tokens.billed(outcome.reported, estimate, outcome.produced_bytes)
         cost = self.prices.cost_micros(record.model, tokens)

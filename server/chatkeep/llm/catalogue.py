@@ -66,6 +66,10 @@ class ModelCatalogue:
             self._asked_at = self._clock()
             return self._offer
 
+    def find_known(self, name: str | None) -> ModelInfo | None:
+        """The model that answers to `name`, as far as can be told without asking."""
+        return self._offer.find(name) if self._offer and name is not None else None
+
     async def check(self, model: str) -> None:
         """Let `model` pass if it is on offer, or if nobody can say at the moment.
 
