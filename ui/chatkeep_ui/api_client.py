@@ -14,6 +14,7 @@ from chatkeep_ui.usage_limits import UsageLimit
 MOST_MESSAGES = 2_000
 MOST_PINNED = 200
 _PAGE = 200
+_SEARCH_PAGE = 50
 
 
 class ApiClient(AsUser):
@@ -37,9 +38,16 @@ class ApiClient(AsUser):
         others, more = self._pages("/chat/sessions", {"pinned": "false"}, wanted)
         return SessionPage([ChatSession.read(item) for item in (*pinned, *others)], more)
 
+    def find_titles(self, words: str) -> list[ChatSession]:
+        """Conversations with all of the words in their titles, out of those that the API finds first."""
+        items, _ = self._pages("/chat/sessions", {"q": words}, _PAGE)
+        wanted = words.casefold().split()
+        sessions = [ChatSession.read(item) for item in items]
+        return [session for session in sessions if all(word in session.title.casefold() for word in wanted)]
+
     def search(self, words: str, wanted: int) -> SearchHits:
-        """The `wanted` messages that match best."""
-        found, more = self._pages("/chat/search", {"q": words}, wanted)
+        """The newest `wanted` messages with these words."""
+        found, more = self._pages("/chat/search", {"q": words}, wanted, page=_SEARCH_PAGE)
         return SearchHits.read(found, more=more)
 
     def get_session(self, session_id: str) -> ChatSession:
@@ -113,15 +121,15 @@ class ApiClient(AsUser):
         headers = {"Idempotency-Key": key, "Prefer": "respond-async"}
         return Started.read(self.ask("POST", path, json=body, headers=headers))
 
-    def _pages(self, path: str, query: Mapping[str, str], wanted: int) -> tuple[list[Any], bool]:
+    def _pages(self, path: str, query: Mapping[str, str], wanted: int, page: int = _PAGE) -> tuple[list[Any], bool]:
         """The first `wanted` items of a list, and whether there are more."""
         found: list[Any] = []
         asked = dict(query)
         while True:
-            asked["limit"] = str(min(_PAGE, wanted - len(found)))
-            page = self.ask("GET", path, params=asked)
-            found += page["items"]
-            cursor = page.get("next_cursor")
+            asked["limit"] = str(min(page, wanted - len(found)))
+            answer = self.ask("GET", path, params=asked)
+            found += answer["items"]
+            cursor = answer.get("next_cursor")
             if cursor is None or len(found) >= wanted:
                 return found, cursor is not None
             asked["cursor"] = cursor

@@ -17,11 +17,13 @@ _DEEDS: Final = {"Pin": pin, "Unpin": pin, "Rename": rename, "Export": export, "
 PINNED: Final = "Pinned"
 
 
-def show_rows(sessions: Sequence[ChatSession]) -> None:
-    """Pinned ones first, in the order in which they come."""
+def show_rows(sessions: Sequence[ChatSession], heading: str = "") -> None:
+    """In the order in which they come: those pinned, and the others by date; or all under one heading."""
     now = local_now()
 
     def group(session: ChatSession) -> str:
+        if heading:
+            return heading
         if session.pinned:
             return PINNED
         return group_name(session.updated_at.astimezone(now.tzinfo).date(), now.date())

@@ -29,7 +29,8 @@ def quota_line(client: ApiClient, state: PageState) -> str:
         # A chat without this line is better than none.
         log.warning("what is left of the quotas is not known: %s", type(error).__name__)
         return ""
-    return remaining_line(limits, chosen_model(state), local_now())
+    default = state.offer.models[0].id if state.offer is not None and state.offer.models else None
+    return remaining_line(limits, chosen_model(state) or default, local_now())
 
 
 def show_quota_line(line: str) -> None:

@@ -1,4 +1,4 @@
-"""What the search found within messages, below the chats that it found: each leads to the message itself."""
+"""What the search found: chats by their titles, then messages, each of which leads to its place in the chat."""
 
 from html import escape
 
@@ -6,25 +6,40 @@ import streamlit as st
 
 from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.api_client import ApiClient
+from chatkeep_ui.chat_rows import show_rows
 from chatkeep_ui.clicks import button_html
 from chatkeep_ui.local_time import local_now
 from chatkeep_ui.page_state import HITS_AT_FIRST, PageState
+from chatkeep_ui.problem import ApiError, SignInEnded
 from chatkeep_ui.search_hits import SearchHit
+
+_MOST_TITLES = 10
 
 
 def show_search_results(client: ApiClient, state: PageState, words: str) -> None:
     """Under the box.
 
     Raises:
-        SignInEnded, ApiRefused, Unreachable: as in `problem.py`.
+        SignInEnded: the sign-in has to be renewed.
     """
-    hits = client.search(words, state.hits_shown)
-    if not hits.items:
+    try:
+        titles, hits = client.find_titles(words), client.search(words, state.hits_shown)
+    except SignInEnded:
+        raise
+    except ApiError as error:
+        # The chat beside it is there all the same.
+        st.html(f'<p class="ck-refused" role="alert">{plain_html(str(error))}</p>')
+        return
+    if not titles and not hits.items:
         st.html(f'<p class="ck-none" role="status">Nothing in your chats contains “{plain_html(words)}”.</p>')
         return
-    found = "".join(f"<li>{_hit(hit)}</li>" for hit in hits.items)
-    count = f"{len(hits.items)}{' or more' if hits.more else ''} found"
-    st.html(f'<p class="ck-hidden" role="status">{count}</p><ul class="ck-hits">{found}</ul>')
+    count = f"{len(titles) + len(hits.items)}{' or more' if hits.more else ''} found"
+    st.html(f'<p class="ck-hidden" role="status">{count}</p>')
+    if titles:
+        show_rows(titles[:_MOST_TITLES], heading="In titles")
+    if hits.items:
+        found = "".join(f"<li>{_hit(hit)}</li>" for hit in hits.items)
+        st.html(f'<h2 class="ck-group">In messages</h2><ul class="ck-hits">{found}</ul>')
     if hits.more:
         st.button("Show more", key="ck-more-hits", type="tertiary", on_click=_show_more, args=(state,))
 

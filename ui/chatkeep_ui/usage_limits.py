@@ -38,9 +38,8 @@ class UsageLimit:
     @property
     def title(self) -> str:
         """What it counts, and over which time."""
-        what = {"cost": "Budget", "concurrent": "Answers at a time"}.get(self.name, self.name.capitalize())
-        of_model = f" of {self.model}" if self.model else ""
-        return f"{what}{of_model} a {self.window}" if self.window else f"{what}{of_model}"
+        what = "Budget" if self.name == "cost" else _NAMES.get(self.name, self.name).capitalize()
+        return f"{what}{f' of {self.model}' if self.model else ''} a {self.window}"
 
     @property
     def words(self) -> str:

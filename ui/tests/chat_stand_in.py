@@ -43,6 +43,9 @@ class Chats:
             step = by_id.get(step["parent_id"] or "")
         return path[::-1]
 
+    def text(self, session: Json) -> str:
+        return " ".join([session["title"], *(turn["content"] for turn in self.messages[session["id"]])])
+
     def newest_below(self, session: Json, message_id: str) -> str:
         below = {message_id}
         for turn in self.messages[session["id"]]:
@@ -118,8 +121,9 @@ def _list_sessions(api: "ApiStandIn", user: Json, request: Request, _: Json) -> 
         for session in api.chats.sessions.values()
         if session["owner"] == user["id"]
         and (session["deleted_at"] is not None) == deleted
-        and (deleted or (session["archived_at"] is not None) == archived)
+        and (deleted or "q" in query or (session["archived_at"] is not None) == archived)
         and pinned in (None, session["pinned_at"] is not None)
+        and query.get("q", "").lower() in api.chats.text(session).lower()
     ]
     mine.sort(key=lambda session: session["updated_at"], reverse=True)
     return _page(mine, request)
@@ -180,7 +184,9 @@ def _show_branch(api: "ApiStandIn", user: Json, request: Request, body: Json) ->
     return session
 
 
-def _search(api: "ApiStandIn", user: Json, request: Request, _: Json) -> Json:
+def _search(api: "ApiStandIn", user: Json, request: Request, _: Json) -> Any:
+    if int(request.query_params["limit"]) > 50:
+        return api.problem(422, "validation_failed", "limit must be at most 50.")
     words = request.query_params["q"].lower()
     hits = [
         {

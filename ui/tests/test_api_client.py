@@ -32,6 +32,19 @@ def test_path_traversal_by_a_chats_id(client: ApiClient, site: Site, chat: str) 
     assert len(site.api.seen) == before
 
 
+def test_titles_and_messages_are_found_apart(client: ApiClient, site: Site) -> None:
+    birds, fish = client.create_session(None), client.create_session(None)
+    client.rename_session(birds.id, "Herons at Dawn")
+    for number, text in enumerate(["The heron nests", *["A heron, a pike"] * 120]):
+        turn = {"id": str(number), "parent_id": None, "role": "user", "content": text, "status": "completed"}
+        site.api.chats.messages[fish.id].append(turn)
+
+    assert [session.title for session in client.find_titles("HERON")] == ["Herons at Dawn"]
+    hits = client.search("heron", 110)
+    assert (len(hits.items), hits.more) == (110, True)
+    assert hits.items[0].snippet_html() == "The <mark>heron</mark> nests"
+
+
 def test_an_address_that_cannot_be_asked_for_is_not_there(client: ApiClient) -> None:
     with pytest.raises(NotThere):
         client.stop("\0")

@@ -15,7 +15,8 @@ async def _load(visit: Visit) -> Mapping[str, object]:
     first, last = asked_days(visit)
     now = await visit.ask("GET", "/usage")
     days = await visit.ask("GET", "/usage/days", params={"from": first.isoformat(), "to": last.isoformat()})
-    limits = [UsageLimit.read(item) for item in now["limits"]]
+    # How many answers may be written at a time is no amount that could be used up.
+    limits = [limit for limit in map(UsageLimit.read, now["limits"]) if limit.window]
     drawn = chart(sum_by(days["items"], "day"), first, last)
     return {"limits": limits, "chart": drawn, "models": sum_by(days["items"], "model"), **spans(visit)}
 

@@ -147,6 +147,8 @@ function keepTabsInStep() {
 }
 
 function refresh() {
+  // Drawing the page anew closes a dialog, with whatever was typed into it.
+  if (document.querySelector("[role=dialog]")) return;
   document.querySelector(".st-key-ck-refresh button")?.click();
 }
 
