@@ -16,6 +16,7 @@ from fastapi import Depends, FastAPI
 from chatkeep import identity
 from chatkeep.chat.bin import keep_purging
 from chatkeep.chat.dependencies import ChatServices
+from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.routes_branches import router as branches_router
 from chatkeep.chat.routes_generations import router as generations_router
@@ -210,10 +211,27 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     catalogue = ModelCatalogue(chat_model, monotonic)
     quotas = configured_quotas(settings)
     turns = Turns(settings.concurrent_answers, settings.concurrent_answers_per_user)
-    runner = GenerationRunner(database, chat_model, catalogue, settings.llm_context_tokens, quotas=quotas, turns=turns)
+    runner = GenerationRunner(
+        database,
+        chat_model,
+        catalogue,
+        settings.llm_context_tokens,
+        quotas=quotas,
+        turns=turns,
+        feed=_make_feed(settings),
+        drain_seconds=settings.drain_seconds,
+    )
     chat = ChatServices(database, catalogue, runner, OpenStreams())
     completions = CompletionServices(database, chat_model, catalogue, quotas, OpenCompletions())
     return Parts(database, auth, shared, chat_model, chat, LimitServices(database, quotas), completions)
+
+
+def _make_feed(settings: Settings) -> EventFeed | None:
+    if settings.valkey_url is None:
+        return None
+    from chatkeep.chat.valkey_log import ValkeyLog  # noqa: PLC0415 - an optional extra; `make_shared` has missed it
+
+    return ValkeyLog(settings.valkey_url)
 
 
 def _make_chat_model(settings: Settings) -> ChatModel:

@@ -5,6 +5,7 @@ import gc
 import os
 import socket
 from contextlib import ExitStack
+from types import FrameType
 from typing import cast
 
 import click
@@ -62,6 +63,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings, port: int) -> None:
         super().__init__(config)
         self._app = app
+        self._runner = cast(ChatServices, app.state.chat).runner
         self._settings = settings
         self._port = port
 
@@ -73,12 +75,15 @@ class _Server(uvicorn.Server):
         gc.freeze()
         click.echo(_welcome(self._settings, self._port, await setup_code_to_show(self._app.state.auth, self._settings)))
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The second signal means: at once."""
+        self._runner.hurried = self.should_exit
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: uvicorn waits for open responses, and they would wait for their models."""
-        state = self._app.state
-        await asyncio.gather(
-            cast(ChatServices, state.chat).runner.drain(), cast(CompletionServices, state.completions).underway.drain()
-        )
+        completions = cast(CompletionServices, self._app.state.completions)
+        await asyncio.gather(self._runner.drain(), completions.underway.drain())
         await super().shutdown(sockets)
 
 

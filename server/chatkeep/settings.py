@@ -81,11 +81,18 @@ class Settings(BaseModel):
         le=10_000_000,
         description="Tokens of prompt sent to the model at most; the oldest turns are left out first.",
     )
+    drain_seconds: int = Field(
+        10,
+        ge=0,
+        le=3600,
+        description="How long running answers may go on after SIGTERM before they are interrupted, their text kept.",
+    )
     qdrant_url: str | None = Field(None, description="Qdrant server for document search. Checked by /readyz.")
     valkey_url: str | None = Field(
         None,
-        description="Valkey or Redis, e.g. redis://127.0.0.1:6379/0: takes the counting of limits off PostgreSQL. "
-        "Empty: they are counted in PostgreSQL, or with SQLite in the process.",
+        description="Valkey or Redis, e.g. redis://127.0.0.1:6379/0: takes the counting of limits off PostgreSQL, and "
+        "brings answers to other instances as they are written. Empty: limits are counted in PostgreSQL (with SQLite "
+        "in the process), and answers come to other instances second by second.",
     )
     registration: Literal["open", "closed"] = Field(
         "open",

@@ -8,7 +8,6 @@ by `take`, with events as they were encoded, and by `restart`, with the text tha
 """
 
 import asyncio
-import itertools
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -65,10 +64,17 @@ class EventLog:
         self._parts: list[str] = []
         self._text_length = 0
         self._gone_text_length = 0
-        self._opening: dict[str, Any] = {}
+        # What the first event says; a snapshot says it again.
+        self.opening: dict[str, Any] = {}
         self._snapshot: bytes | None = None
         self._left = False
+        self._watcher: Callable[[], None] | None = None
         self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest event that is still held."""
+        return self.last_seq - len(self._frames) + 1
 
     @property
     def text(self) -> str:
@@ -82,7 +88,7 @@ class EventLog:
         if self.ended:
             return
         if self.last_seq == 0:
-            self._opening = fields or {}
+            self.opening = fields or {}
         self._keep(event, encode_frame(self.last_seq + 1, event, self.generation_id, fields or {}))
         self.wake()
 
@@ -101,23 +107,34 @@ class EventLog:
         """
         for frame in batch.split(b"\n\n")[:-1]:
             _, _, data = frame.split(b"\n")
-            event = _decode(data.removeprefix(b"data: "))
-            if event.generation_id != self.generation_id or event.seq > self.last_seq + 1:
-                raise ValueError("not the next event of this log")
-            if event.seq <= self.last_seq or self.ended:
-                continue
-            if event.seq == 1:
-                fields = msgspec.json.decode(data.removeprefix(b"data: "))
-                self._opening = {key: value for key, value in fields.items() if key not in _NOT_THE_OPENING}
-            self._add_text(event.text)
-            self._keep(event.type, frame + b"\n\n")
+            try:
+                event = _decode(data.removeprefix(b"data: "))
+            except msgspec.DecodeError as error:
+                raise ValueError("not an event") from error
+            if event.generation_id != self.generation_id:
+                raise ValueError("an event of another log")
+            if event.seq > self.last_seq and not self.ended:
+                self._take(event, frame + b"\n\n", data.removeprefix(b"data: "))
         self.wake()
+
+    def _take(self, event: _Event, frame: bytes, data: bytes) -> None:
+        is_snapshot = event.type == "message.snapshot"
+        if is_snapshot or event.seq == 1:
+            fields: dict[str, Any] = msgspec.json.decode(data)
+            self.opening = {key: value for key, value in fields.items() if key not in _NOT_THE_OPENING}
+        if is_snapshot:
+            self.restart(event.seq, self.opening, event.text)
+        elif event.seq > self.last_seq + 1:
+            raise ValueError("events are missing before this one")
+        else:
+            self._add_text(event.text)
+            self._keep(event.type, frame)
 
     def restart(self, seq: int, opening: dict[str, Any], text: str) -> None:
         """Stand at event `seq` with `text`, and without the events up to there: who comes is told by a snapshot."""
         self._frames, self._text_ends, self._parts = [], [], [text]
         self.size, self.last_seq = 0, seq
-        self._opening, self._snapshot = opening, None
+        self.opening, self._snapshot = opening, None
         self._text_length = self._gone_text_length = len(text)
         self.last_append = asyncio.get_running_loop().time()
         self.wake()
@@ -133,6 +150,12 @@ class EventLog:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+        if self._watcher is not None:
+            self._watcher()
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher` at each event from now on; there is one."""
+        self._watcher = watcher
 
     def after(self, seq: int) -> tuple[bytes, int]:
         """What comes after event `seq`, as bytes ready to send, and the number of the last event in it.
@@ -144,12 +167,14 @@ class EventLog:
         batch: list[bytes] = []
         if seq < gone:
             if self._snapshot is None:
-                fields = {**self._opening, "text": self.text[: self._gone_text_length]}
+                fields = {**self.opening, "text": self.text[: self._gone_text_length]}
                 self._snapshot = encode_frame(gone, "message.snapshot", self.generation_id, fields)
             batch.append(self._snapshot)
             seq = gone
         size = 0
-        for frame in itertools.islice(self._frames, seq - gone, None):
+        # By index: a slice would be copied, and islice walks to where it begins.
+        for index in range(seq - gone, len(self._frames)):
+            frame = self._frames[index]
             batch.append(frame)
             seq += 1
             size += len(frame)

@@ -25,7 +25,7 @@ _RUNNING = select(generations).where(
 )
 _END = update(generations).where(generations.c.id == bindparam("generation"), generations.c.state.in_(RUNNING_STATES))
 # A process that died may have told its followers of events that SQL has never heard of: no number is given out twice.
-_BEYOND_WHAT_WAS_LOST = 1_000_000
+BEYOND_WHAT_WAS_LOST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +174,21 @@ async def finish_generation(db: Db, generation_id: str, ending: Ending, now: dat
     return bool((await db.execute(_END, {"generation": generation_id, **values})).rowcount)
 
 
-async def interrupt_generation(db: Db, generation_id: str, reason: str, now: datetime) -> bool:
-    """End a generation that nobody writes any more; False if somebody else was first."""
-    last_seq = func.coalesce(generations.c.last_seq, 0) + _BEYOND_WHAT_WAS_LOST
+async def interrupt_generation(
+    db: Db, generation_id: str, reason: str, now: datetime, *, last_seq: int | None = None
+) -> bool:
+    """End a generation that nobody writes any more; False if somebody else was first.
+
+    Its terminal event has the number `last_seq`, and else one that nobody has been told before.
+    """
     values = {
         "state": State.INTERRUPTED.value,
         "ending": {"reason": reason},
         "heartbeat_at": now,
         "finished_at": now,
     }
-    statement = _END.values(last_seq=last_seq)
+    beyond = func.coalesce(generations.c.last_seq, 0) + BEYOND_WHAT_WAS_LOST
+    statement = _END.values(last_seq=last_seq or beyond)
     return bool((await db.execute(statement, {"generation": generation_id, **values})).rowcount)
 
 

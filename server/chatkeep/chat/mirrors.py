@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import Checkpoint, find_checkpoint, list_seqs
 from chatkeep.chat.records import Generation
@@ -30,7 +31,7 @@ class Mirror:
     owner: OwnerId
     log: EventLog
     followers: int = 0
-    stood_at: int = 0
+    stood_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Mirrors:
     """All of this process: one look at SQL a second serves them all, and none is held longer than it is followed."""
 
     database: Database
+    feed: EventFeed | None = None
     _mirrors: dict[str, Mirror] = field(default_factory=dict)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -47,6 +49,8 @@ class Mirrors:
         mirror = self._mirrors.get(generation.id)
         if mirror is None:
             mirror = self._mirrors[generation.id] = Mirror(owner, EventLog(generation.id))
+            if self.feed is not None:
+                self.feed.follow(owner, mirror.log)
             self._wanted.set()
         mirror.followers += 1
         try:
@@ -57,7 +61,8 @@ class Mirrors:
     def leave(self) -> None:
         """Send all followers away: this process goes, and the answers go on elsewhere."""
         for mirror in self._mirrors.values():
-            mirror.log.leave()
+            if not mirror.log.ended:
+                mirror.log.leave()
 
     async def keep_up(self) -> None:
         """For as long as the process lives."""
@@ -74,7 +79,9 @@ class Mirrors:
 
     async def _look(self) -> None:
         for generation_id in [key for key, mirror in self._mirrors.items() if not mirror.followers]:
-            del self._mirrors[generation_id]
+            mirror = self._mirrors.pop(generation_id)
+            if self.feed is not None:
+                self.feed.unfollow(mirror.owner, mirror.log)
         lagging = await self._list_lagging()
         for generation_id, mirror in lagging.items():
             async with self.database.reading(EVERYBODY) as db:
@@ -83,7 +90,7 @@ class Mirrors:
                 # Deleted with its chat: that counts as a stop.
                 mirror.log.append("generation.stopped")
             else:
-                _catch_up(mirror.log, checkpoint)
+                catch_up(mirror.log, checkpoint)
 
     async def _list_lagging(self) -> dict[str, Mirror]:
         mirrors = {key: mirror for key, mirror in self._mirrors.items() if not mirror.log.ended}
@@ -92,10 +99,18 @@ class Mirrors:
         async with self.database.reading(EVERYBODY) as db:
             seqs = await list_seqs(db, list(mirrors))
         # What is not there any more has an end to be told.
-        return {key: mirror for key, mirror in mirrors.items() if seqs.get(key, math.inf) > mirror.log.last_seq}
+        behind = {key: mirror for key, mirror in mirrors.items() if seqs.get(key, math.inf) > mirror.log.last_seq}
+        lagging = {key: mirror for key, mirror in behind.items() if not self._is_fed(mirror)}
+        for mirror in behind.values():
+            mirror.stood_at = mirror.log.last_seq
+        return lagging
+
+    def _is_fed(self, mirror: Mirror) -> bool:
+        return self.feed is not None and mirror.stood_at != mirror.log.last_seq
 
 
-def _catch_up(event_log: EventLog, checkpoint: Checkpoint) -> None:
+def catch_up(event_log: EventLog, checkpoint: Checkpoint) -> None:
+    """Bring a mirror to where SQL is, if it is not there yet."""
     generation = checkpoint.generation
     last_seq = generation.last_seq or 0
     if generation.state.is_running:

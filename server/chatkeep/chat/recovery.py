@@ -3,8 +3,18 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from chatkeep.chat.generations import find_running, interrupt_generation, list_stale
-from chatkeep.chat.messages import set_status
+from chatkeep.chat.event_feed import EventFeed
+from chatkeep.chat.event_log import EventLog
+from chatkeep.chat.generations import (
+    BEYOND_WHAT_WAS_LOST,
+    Stale,
+    find_checkpoint,
+    find_running,
+    interrupt_generation,
+    list_stale,
+)
+from chatkeep.chat.messages import set_status, write_texts
+from chatkeep.chat.mirrors import catch_up
 from chatkeep.chat.records import Generation, State
 from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
@@ -12,22 +22,61 @@ from chatkeep.row_security import EVERYBODY
 
 # Runners give a sign of life every second; instances' clocks may differ by a few.
 STALE_AFTER = timedelta(seconds=10)
+# The timers of all instances come before a request that happens to look: they also ask the feed for what was written.
+_STALE_FOR_A_REQUEST = timedelta(seconds=20)
 # The reason in the terminal event.
 CRASH = "crash"
 
 
-async def recover(database: Database, before: datetime, now: datetime, alive: Collection[str]) -> int:
+async def recover(
+    database: Database, before: datetime, now: datetime, alive: Collection[str], feed: EventFeed | None = None
+) -> int:
     """Interrupt what has given no sign of life since `before` and is not among `alive`; returns how many.
 
-    The text stays as the last checkpoint left it.
+    The text stays as the last checkpoint left it, or goes on as far as the feed has brought it to others.
     """
+    async with database.reading(EVERYBODY) as db:
+        found = [stale for stale in await list_stale(db, before) if stale.id not in alive]
+    if not found:
+        return 0
+    recalled = {stale.id: await _recall(database, feed, stale) for stale in found} if feed else {}
     count = 0
     async with database.writing(EVERYBODY) as db:
-        for stale in await list_stale(db, before):
-            if stale.id not in alive and await interrupt_generation(db, stale.id, CRASH, now):
+        for stale in found:
+            event_log = recalled.get(stale.id)
+            if event_log is not None and feed is not None:
+                count += await _interrupt_recalled(db, stale, event_log, feed, now)
+            elif await interrupt_generation(db, stale.id, CRASH, now):
                 await set_status(db, stale.owner, stale.message_id, State.INTERRUPTED)
                 count += 1
     return count
+
+
+async def _recall(database: Database, feed: EventFeed, stale: Stale) -> EventLog | None:
+    async with database.reading(EVERYBODY) as db:
+        checkpoint = await find_checkpoint(db, stale.id)
+    if checkpoint is None:
+        return None
+    event_log = EventLog(stale.id)
+    catch_up(event_log, checkpoint)
+    await feed.recall(stale.owner, event_log)
+    return None if event_log.ended else event_log
+
+
+async def _interrupt_recalled(db: Db, stale: Stale, event_log: EventLog, feed: EventFeed, now: datetime) -> bool:
+    last_seq = event_log.last_seq + BEYOND_WHAT_WAS_LOST
+    if not await interrupt_generation(db, stale.id, CRASH, now, last_seq=last_seq):
+        return False
+    await write_texts(db, {stale.message_id: event_log.text})
+    await set_status(db, stale.owner, stale.message_id, State.INTERRUPTED)
+
+    def tell() -> None:
+        feed.publish(stale.owner, event_log)
+        event_log.restart(last_seq - 1, event_log.opening, event_log.text)
+        event_log.append("generation.interrupted", {"reason": CRASH})
+
+    db.on_commit(tell)
+    return True
 
 
 async def find_living(db: Db, owner: OwnerId, session_id: str, now: datetime) -> Generation | None:
@@ -38,7 +87,7 @@ async def find_living(db: Db, owner: OwnerId, session_id: str, now: datetime) ->
 
 async def interrupt_if_stale(db: Db, owner: OwnerId, generation: Generation, now: datetime) -> bool:
     """Whether the generation was without a runner, and is interrupted now."""
-    if not generation.state.is_running or generation.heartbeat_at > now - STALE_AFTER:
+    if not generation.state.is_running or generation.heartbeat_at > now - _STALE_FOR_A_REQUEST:
         return False
     if await interrupt_generation(db, generation.id, CRASH, now):
         await set_status(db, owner, generation.message_id, State.INTERRUPTED)

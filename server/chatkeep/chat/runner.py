@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 
 from chatkeep.chat.accounting import Accounting, mark_turns
 from chatkeep.chat.answering import Answering, Equipment
+from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import beat, write_seqs
 from chatkeep.chat.messages import write_texts
@@ -26,8 +27,9 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
-# On SIGTERM: beyond this a database that does not answer is no reason to stay.
-DRAIN_SECONDS = 8.0
+# At the end: beyond this a database that does not answer is no reason to stay.
+SAVE_SECONDS = 8.0
+_LOOK_FOR_HURRY_SECONDS = 0.25
 # Where nobody says otherwise.
 ANSWERS_AT_ONCE = 256
 # An ended log stays for those who reload; after that the message itself is the record.
@@ -48,6 +50,8 @@ class GenerationRunner:
         *,
         quotas: Quotas | None = None,
         turns: Turns | None = None,
+        feed: EventFeed | None = None,
+        drain_seconds: float = 0.0,
     ) -> None:
         self._database = database
         self.accounting = Accounting(quotas or Quotas(), catalogue, context_tokens)
@@ -58,11 +62,17 @@ class GenerationRunner:
         self._logs: dict[str, EventLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._clockwork: list[asyncio.Task[None]] = []
-        self._mirrors = Mirrors(database)
+        self._feed = feed
+        self._feeding = AsyncExitStack()
+        self._mirrors = Mirrors(database, feed)
+        self._drain_seconds = drain_seconds
         self.draining = False
+        self.hurried = False
 
     async def open(self) -> None:
         """Recover what a former process left, and set checkpoints and heartbeats going."""
+        if self._feed is not None:
+            await self._feeding.enter_async_context(self._feed.running(self._stop_here))
         # With SQLite there is no other process: whatever claims to run at the start does not.
         await self.recover(everything=self._database.is_sqlite)
         # Tasks of their own, so that a database that hangs does not silence the heartbeats.
@@ -73,17 +83,28 @@ class GenerationRunner:
         ]
 
     async def drain(self) -> None:
-        """Take nothing new, and end every running generation as interrupted, with its text."""
+        """Take nothing new, let what runs end for a while (unless `hurried`), and interrupt the rest, with its text."""
         self.draining = True
+        deadline = asyncio.get_running_loop().time() + self._drain_seconds
+        while self._tasks and not self.hurried and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._tasks, timeout=min(left, _LOOK_FOR_HURRY_SECONDS))
+        await self._interrupt_all()
+
+    async def _interrupt_all(self) -> None:
         for answering in self._working.values():
             answering.cancel(State.INTERRUPTED, "shutdown")
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
+            await asyncio.wait(self._tasks, timeout=SAVE_SECONDS)
         self._mirrors.leave()
+        for event_log in self._logs.values():
+            if not event_log.ended:
+                event_log.leave()
 
     async def aclose(self) -> None:
-        """Drain, and stop the clockwork."""
-        await self.drain()
+        """Interrupt what runs, and stop the clockwork."""
+        self.draining = True
+        await self._interrupt_all()
+        await self._feeding.aclose()
         for task in self._clockwork:
             task.cancel()
         if self._clockwork:
@@ -96,6 +117,8 @@ class GenerationRunner:
         if self.draining:
             # Accepted just before the drain began, and committed just after.
             answering.cancel(State.INTERRUPTED, "shutdown")
+        if self._feed is not None:
+            self._feed.publish(owner, answering.log)
         task = answering.start()
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._on_done(answering, done))
@@ -129,15 +152,24 @@ class GenerationRunner:
                 yield event_log
 
     def stop(self, generation_id: str) -> None:
-        """End a generation that runs here; what was written so far is kept. Without effect on any other."""
-        if answering := self._working.get(generation_id):
+        """End a generation that has a mark in SQL, wherever it runs; what was written so far is kept.
+
+        Its process finds the mark at the next checkpoint. If there is a feed, it need not wait for that.
+        """
+        if not self._stop_here(generation_id) and self._feed is not None:
+            self._feed.stop(generation_id)
+
+    def _stop_here(self, generation_id: str) -> bool:
+        answering = self._working.get(generation_id)
+        if answering is not None:
             answering.cancel(State.STOPPED)
+        return answering is not None
 
     async def recover(self, *, everything: bool) -> int:
         """Interrupt what nobody is writing; with `everything`, without waiting for a sign of life."""
         now = self._now()
         before = now if everything else now - STALE_AFTER
-        count = await recover(self._database, before, now, self._working.keys())
+        count = await recover(self._database, before, now, self._working.keys(), self._feed)
         await self.accounting.settle_left(self._database, self._working.keys(), now, everything=everything)
         return count
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from chatkeep.chat.event_log import EventLog
+from chatkeep.chat.event_log import TERMINAL, EventLog
 from chatkeep.chat.generations import interrupt_generation
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_session
@@ -61,7 +61,7 @@ def assert_exact(events: list[dict]) -> None:
     for before, event in pairwise(events):
         is_snapshot = event["type"] == "message.snapshot"
         assert event["seq"] > before["seq"] if is_snapshot else event["seq"] == before["seq"] + 1
-    assert [event["type"] for event in events[:-1] if event["type"].startswith("generation.")] == []
+    assert TERMINAL.isdisjoint(event["type"] for event in events[:-1])
 
 
 async def text_grows(log: EventLog) -> None:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from chatkeep.chat.errors import Draining, GenerationRunning
+from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.generations import find_generation, interrupt_generation, request_stop
 from chatkeep.chat.messages import find_message
 from chatkeep.chat.records import Generation, Message, State
@@ -26,9 +27,10 @@ from chatkeep.row_security import EVERYBODY
 LONG = "count to 100000 [[delay 1ms]]"
 
 
-def make_runner(database: Database) -> GenerationRunner:
+def make_runner(database: Database, feed: EventFeed | None = None, drain_seconds: float = 0.0) -> GenerationRunner:
     model = ScriptedChatModel()
-    return GenerationRunner(database, model, ModelCatalogue(model, monotonic), 8192)
+    catalogue = ModelCatalogue(model, monotonic)
+    return GenerationRunner(database, model, catalogue, 8192, feed=feed, drain_seconds=drain_seconds)
 
 
 @pytest.fixture
