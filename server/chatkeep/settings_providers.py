@@ -23,7 +23,7 @@ def _with_details(value: Any) -> Any:
 
 ModelId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 Price = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0.1, le=86_400, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0.1, le=7200, allow_inf_nan=False)]
 
 
 class OfferedModel(BaseModel):

@@ -1,5 +1,6 @@
 """What a completion costs its caller: a place in their quotas before the model is asked, true figures afterwards."""
 
+import logging
 from datetime import UTC, datetime
 
 from chatkeep.completions.tally import Tally
@@ -7,6 +8,8 @@ from chatkeep.db import Database
 from chatkeep.identity import OwnerId
 from chatkeep.limits.quotas import Claim, Outcome, Payer, Quotas
 from chatkeep.limits.tokens import Tokens
+
+log = logging.getLogger(__name__)
 
 
 class Account:
@@ -18,7 +21,7 @@ class Account:
         self._owner = owner
         self._payer = payer
         self._claim = claim
-        self._reserved = False
+        self._settled = True
 
     async def reserve(self) -> None:
         """Hold what it may cost.
@@ -28,14 +31,24 @@ class Account:
         """
         async with self._database.writing(self._owner) as db:
             await self._quotas.reserve(db, self._owner, self._payer, self._claim, datetime.now(UTC))
-        self._reserved = True
+        self._settled = False
 
-    async def settle(self, tally: Tally | None) -> None:
-        """Put down what it did cost; None: no answer came, and nothing but the attempt counts."""
-        if not self._reserved:
-            return
-        async with self._database.writing(self._owner) as db:
-            await self._quotas.settle(db, self._owner, self._claim.id, _outcome(tally), datetime.now(UTC))
+    async def settle(self, tally: Tally | None) -> bool:
+        """Put down what it did cost; None: no answer came, and nothing but the attempt counts.
+
+        Returns:
+            False while the database is away: to be tried again.
+        """
+        if self._settled:
+            return True
+        try:
+            async with self._database.writing(self._owner) as db:
+                await self._quotas.settle(db, self._owner, self._claim.id, _outcome(tally), datetime.now(UTC))
+        except Exception:  # whatever keeps it from being saved now, there is only trying again
+            log.exception("completion %s could not be accounted for yet", self._claim.id)
+            return False
+        self._settled = True
+        return True
 
 
 def _outcome(tally: Tally | None) -> Outcome:

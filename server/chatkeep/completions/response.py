@@ -17,6 +17,7 @@ from chatkeep.completions.answers import Answer, ask
 from chatkeep.completions.errors import Failure, Stopping, failure_of
 from chatkeep.completions.open_completions import OpenCompletions
 from chatkeep.completions.requests import CompletionRequest
+from chatkeep.completions.tally import Tally
 from chatkeep.errors import ChatkeepError
 from chatkeep.identity import AuthError, OwnerId, identity_of
 from chatkeep.llm.model import ChatModel, ModelError
@@ -24,6 +25,7 @@ from chatkeep.ops.openai_errors import OpenAIErrorResponse, error_object
 
 # A reader that takes nothing for so long is gone, whatever its socket says.
 _SEND_SECONDS = 60.0
+_SETTLE_AGAIN_SECONDS = 1.0
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -53,6 +55,7 @@ class CompletionResponse(Response):
         self._underway = underway
         self._order = order
         self._ending: Literal["login", "server", "gone"] | None = None
+        self._tally: Tally | None = None
         self._began = False
         self._closing = False
         self._work: asyncio.Task[None] | None = None
@@ -95,6 +98,8 @@ class CompletionResponse(Response):
         ending = await self._write(send)
         if self._ending != "gone":
             await self._say(ending, scope, receive, send)
+        while not await self._order.account.settle(self._tally):  # noqa: ASYNC110 - nothing tells that it is back
+            await asyncio.sleep(_SETTLE_AGAIN_SECONDS)
 
     async def _write(self, send: Send) -> bytes | Failure:
         """What is left to say once all is accounted for: a whole answer, nothing after a stream, or what went wrong."""
@@ -118,8 +123,9 @@ class CompletionResponse(Response):
         finally:
             self._closing = True
             if answer is not None:
+                self._tally = answer.tally
                 await answer.aclose()
-            await self._order.account.settle(answer.tally if answer else None)
+            await self._order.account.settle(self._tally)
         return b""
 
     async def _pass_on(self, piece: bytes, send: Send) -> None:

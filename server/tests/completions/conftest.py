@@ -6,7 +6,10 @@ All of it lives in one event loop, so that a test can look at what the endpoints
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -16,6 +19,7 @@ import uvicorn
 
 from authkeep.testing import signed_in
 from chatkeep.app import create_app, prepare
+from chatkeep.completions.dependencies import CompletionServices
 from chatkeep.identity import Auth
 from chatkeep.llm.script import FAULTS
 from chatkeep.llm.scripted_upstream import ScriptedUpstream
@@ -33,26 +37,38 @@ class Door:
     auth: Auth
     key: str
     token: str
+    services: CompletionServices
     one: ScriptedUpstream
     two: ScriptedUpstream
+
+    async def new_key(self) -> dict[str, str]:
+        """Another one of the same user."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with httpx.AsyncClient(base_url=self.url, headers=headers) as http:
+            made = await http.post("/auth/api-keys", json={"name": "program", "scopes": ["completions"]})
+        created: dict[str, str] = made.json()
+        return created
 
     def client(self, key: str | None = None) -> openai.AsyncOpenAI:
         """The official client, which does not try again by itself."""
         return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=key or self.key, max_retries=0)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+@asynccontextmanager
+async def opened(data_dir: Path, **more: Any) -> AsyncIterator[Door]:
+    """A server of its own."""
     one, two = ScriptedUpstream(key=KEY), ScriptedUpstream(key=KEY)
+    quick = {"first_byte_seconds": 0.5, "idle_seconds": 0.5}
     settings = Settings.model_validate(
         {
-            "data_dir": tmp_path_factory.mktemp("door") / "data",
+            "data_dir": data_dir,
             "page": False,
             "limit_send": "100000/minute",
             "providers": {
-                "one": {"base_url": await one.start(), "api_key": KEY, "first_byte_seconds": 0.5, "idle_seconds": 0.5},
+                "one": {"base_url": await one.start(), "api_key": KEY, **quick},
                 "two": {"base_url": await two.start(), "api_key": KEY, "models": MODELS},
             },
+            **more,
         }
     )
     await prepare(settings)
@@ -64,16 +80,17 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
         while not server.started:  # noqa: ASYNC110 - uvicorn says so by nothing else
             await asyncio.sleep(0.01)
         auth: Auth = app.state.auth
-        await signed_in(auth, "first@example.com")
         alice = await signed_in(auth, "alice@example.com")
-        async with httpx.AsyncClient(base_url=url) as http:
-            made = await http.post(
-                "/auth/api-keys",
-                json={"name": "program", "scopes": ["completions"]},
-                headers={"Authorization": f"Bearer {alice.access_token}"},
-            )
-        yield Door(url, auth, made.json()["key"], alice.access_token, one, two)
+        services: CompletionServices = app.state.completions
+        door = Door(url, auth, "", alice.access_token, services, one, two)
+        yield replace(door, key=(await door.new_key())["key"])
         server.should_exit = True
         await serving
     await one.aclose()
     await two.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    async with opened(tmp_path_factory.mktemp("door") / "data") as door:
+        yield door
