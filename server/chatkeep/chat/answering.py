@@ -188,8 +188,9 @@ class Answering:
         # An endpoint that fails before it has said anything has given nothing.
         prompt_tokens = 0 if ending is State.FAILED and not written else self._prompt_tokens
         reported = Tokens(usage.prompt_tokens, usage.completion_tokens) if usage else None
-        outcome = Outcome(reported, written, prompt_tokens, self._model)
-        await self._equipment.accounting.quotas.settle(db, self._owner, self.generation.id, outcome, now)
+        accounting = self._equipment.accounting
+        outcome = Outcome(reported, written, prompt_tokens, accounting.known_as(self._model))
+        await accounting.quotas.settle(db, self._owner, self.generation.id, outcome, now)
 
     async def _write_answer(self, db: Db, status: State) -> None:
         usage = self._usage_fields()

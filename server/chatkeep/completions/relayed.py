@@ -1,5 +1,6 @@
 """An endpoint's answer passed on: its JSON stays as it came, and is looked at no further than the accounting needs."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import msgspec
@@ -17,6 +18,7 @@ _MOST_ANSWER_BYTES = 32 << 20
 _MOST_PRODUCED = 8_000_000
 _IDLE_AFTER_FINISH = 5.0
 _NOTHING = len('{"content":""}')
+_SILENCE_SECONDS = 10.0
 _KEEP_ALIVE = b": still waiting\n\n"
 _END = b"data: [DONE]\n\n"
 _NULL = b"null"
@@ -103,10 +105,14 @@ class RelayedStream:
         Raises:
             ModelError: the answer fails here.
         """
-        frames, answer = self._frames, self._answer
+        frames, answer, now = self._frames, self._answer, asyncio.get_running_loop().time
+        passed_at = now()
         while not frames.done and (data := await self._read()):
-            # Comments are how endpoints say that they are still there; ours goes on in their place.
-            yield frames.feed(data) or _KEEP_ALIVE
+            passed = frames.feed(data)
+            # Comments are how endpoints say that they are still there; ours goes on in their place, now and then.
+            if passed or now() - passed_at > _SILENCE_SECONDS:
+                passed_at = now()
+                yield passed or _KEEP_ALIVE
             if frames.error is not None:
                 raise frames.error
             if frames.finished:

@@ -8,7 +8,7 @@ import httpx
 import openai
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from chatkeep.limits.tables import usage_records
 from chatkeep.llm.testing import eventually
@@ -41,6 +41,11 @@ async def settled(door: Door) -> Any:
         while not (found := await records(door)) or found[-1].state != "settled":  # noqa: ASYNC110 - told by SQL
             await asyncio.sleep(0.005)
     return found[-1]
+
+
+async def rename(door: Door, table: str, to: str) -> None:
+    async with door.services.database.writing(EVERYBODY) as db:
+        await db.execute(text(f"ALTER TABLE {table} RENAME TO {to}"))
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -119,6 +124,19 @@ async def test_what_is_left_is_told_with_the_answer(door: Door) -> None:
     async with httpx.AsyncClient(base_url=door.url, headers={"Authorization": f"Bearer {door.key}"}) as http:
         response = await http.post("/v1/chat/completions", json=body("hello"))
     assert '"concurrent"' in response.headers["ratelimit"]
+
+
+async def test_a_database_that_is_away_at_the_end_holds_nobody_up_and_loses_nothing(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with opened(tmp_path_factory.mktemp("away") / "data") as door, door.client() as client:
+        stream = await client.chat.completions.create(**body("count to 50 [[delay 2ms]]", stream=True))
+        chunks = aiter(stream)
+        await anext(chunks)
+        await rename(door, "usage_records", "away")
+        assert [chunk async for chunk in chunks][-1].choices[0].finish_reason == "stop"
+        await rename(door, "away", "usage_records")
+        assert (await settled(door)).completion_tokens == 50
 
 
 async def test_a_server_that_stops_ends_its_answers_and_accounts_for_them(
