@@ -51,10 +51,12 @@ class RangeInvalid(ChatkeepError):
 def _explain(standing: Standing) -> str:
     limit = standing.limit
     of_model = f" of {limit.model}" if limit.model else ""
-    if limit.window is None or standing.resets_at is None:
+    if limit.quantity == "concurrent" or standing.resets_at is None:
         return f"You have {standing.used} answers{of_model} being written. Wait until one has ended, or stop one."
     what = f"{limit.amount / MICROS:g} of cost" if limit.quantity == "cost" else f"{limit.amount} {limit.quantity}"
     whole = f"your quota of {what}{of_model} a {limit.window}"
+    if standing.waits_for_answers:
+        return f"What is left of {whole} is held by answers that are being written. Wait until one has ended."
     if standing.remaining:
         return f"This message with its conversation is more than what is left of {whole}. {_when(standing.resets_at)}"
     return f"You have used up {whole}. {_when(standing.resets_at)}"

@@ -36,11 +36,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What an owner has used of one model, settled and held: `this` day, else earlier in the month, else before."""
+    """What an owner has used of one model: on this day, earlier in the month, or before; settled, or held by answers
+    that are being written.
+    """
 
     model: str
     period: Literal["day", "month", "before"]
-    running: int
+    is_held: bool
     requests: int
     tokens: int
     cost_micros: int
@@ -64,7 +66,7 @@ async def list_used(db: Db, owner: OwnerId, now: datetime) -> list[Used]:
         select(
             days.model,
             case((days.day >= today.date(), "day"), else_="month").label("period"),
-            literal(0, Integer).label("running"),
+            literal(0, Integer).label("held"),
             days.requests,
             (days.prompt_tokens + days.completion_tokens).label("tokens"),
             days.cost_micros,
@@ -78,9 +80,10 @@ async def list_used(db: Db, owner: OwnerId, now: datetime) -> list[Used]:
             records.cost_micros,
         ).where(records.owner == owner, records.settled_at.is_(None)),
     ).subquery()
-    sums = [func.sum(counted.c[name]) for name in ("running", "requests", "tokens", "cost_micros")]
-    statement = select(counted.c.model, counted.c.period, *sums).group_by(counted.c.model, counted.c.period)
-    return [Used(row[0], row[1], *map(int, row[2:])) for row in (await db.execute(statement)).all()]
+    keys = (counted.c.model, counted.c.period, counted.c.held)
+    sums = [func.sum(counted.c[name]) for name in ("requests", "tokens", "cost_micros")]
+    rows = (await db.execute(select(*keys, *sums).group_by(*keys))).all()
+    return [Used(row[0], row[1], bool(row[2]), *map(int, row[3:])) for row in rows]
 
 
 async def add_record(

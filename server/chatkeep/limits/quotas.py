@@ -16,7 +16,7 @@ from chatkeep.limits.errors import QuotaExceeded
 from chatkeep.limits.ledger import Kind, Record, Used, add_record, find_held, list_used, lock_usage, settle_record
 from chatkeep.limits.prices import Prices
 from chatkeep.limits.standing import Standing
-from chatkeep.limits.tokens import Tokens
+from chatkeep.limits.tokens import Tokens, bounded
 from chatkeep.settings_quotas import Quantity, QuotaLimit
 
 
@@ -87,6 +87,9 @@ class Quotas:
         Raises:
             QuotaExceeded: a limit is used up.
         """
+        claim = replace(
+            claim, prompt_tokens=bounded(claim.prompt_tokens), at_most_completion=bounded(claim.at_most_completion)
+        )
         standings: Sequence[Standing] = ()
         if self._limits.get(payer.role):
             await lock_usage(db, owner)
@@ -118,7 +121,7 @@ class Quotas:
         """How things stand with every limit of that role."""
         limits = self._limits.get(role, ())
         used = await list_used(db, owner, now) if limits else []
-        return [Standing(limit, sum(_counted(limit, each) for each in used), now) for limit in limits]
+        return [_standing(limit, used, now) for limit in limits]
 
     def _most(self, claim: Claim) -> dict[Quantity, int]:
         """What the answer may use if it becomes as long as it can."""
@@ -135,12 +138,19 @@ def _concerns(limit: QuotaLimit, model: str | None) -> bool:
     return limit.model is None or limit.model == model
 
 
+def _standing(limit: QuotaLimit, used: Sequence[Used], now: datetime) -> Standing:
+    held = sum(_counted(limit, each) for each in used if each.is_held)
+    total = sum(_counted(limit, each) for each in used)
+    # A request is a request, however it ends.
+    return Standing(limit, total, now, 0 if limit.quantity == "requests" else held)
+
+
 def _counted(limit: QuotaLimit, used: Used) -> int:
     """How much of `used` the limit counts."""
     if limit.model is not None and limit.model != used.model:
         return 0
     if limit.quantity == "concurrent":
-        return used.running
+        return used.requests if used.is_held else 0
     if used.period == "before" or (limit.window == "day" and used.period != "day"):
         return 0
     return {"requests": used.requests, "tokens": used.tokens, "cost": used.cost_micros}[limit.quantity]

@@ -25,11 +25,17 @@ def end_of(window: Window, now: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One limit at one moment; `used` counts what is settled and what is held, in the limit's own units."""
+    """One limit at one moment, in the limit's own units.
+
+    Attributes:
+        used: what is settled and what is held.
+        held: of that, what answers that are being written may give back.
+    """
 
     limit: QuotaLimit
     used: int
     now: datetime
+    held: int = 0
 
     @property
     def remaining(self) -> int:
@@ -42,11 +48,20 @@ class Standing:
         return end_of(self.limit.window, self.now) if self.limit.window else None
 
     @property
+    def waits_for_answers(self) -> bool:
+        """Whether there is more as soon as an answer ends, before it begins anew."""
+        return self.resets_at is None or 0 < self.limit.amount - (self.used - self.held) > self.remaining
+
+    @property
+    def reset_seconds(self) -> int | None:
+        """Until it begins anew, rounded up; never none at all."""
+        return max(1, -int(-(self.resets_at - self.now).total_seconds() // 1)) if self.resets_at else None
+
+    @property
     def retry_after(self) -> int:
         """Seconds until it is worth asking again."""
-        if self.resets_at is None:
-            return SECONDS_UNTIL_ONE_ENDS
-        return max(1, -int(-(self.resets_at - self.now).total_seconds() // 1))
+        seconds = self.reset_seconds
+        return SECONDS_UNTIL_ONE_ENDS if seconds is None or self.waits_for_answers else seconds
 
     @property
     def name(self) -> str:
@@ -66,5 +81,5 @@ class Standing:
     @property
     def state(self) -> str:
         """Its item of the RateLimit field (section 4 there)."""
-        reset = f";t={self.retry_after}" if self.limit.window else ""
+        reset = f";t={self.reset_seconds}" if self.limit.window else ""
         return f'"{self.name}";r={self.remaining}{reset}'

@@ -30,7 +30,12 @@ class Tokens(NamedTuple):
         """What the endpoint reports, if it does and if it can be; else the prompt's estimate and the text's."""
         if reported is not None and reported.are_plausible:
             return cls(*reported)
-        return cls(min(prompt_tokens, _MOST_TOKENS), min(tokens_of(produced_bytes), _MOST_TOKENS))
+        return cls(bounded(prompt_tokens), bounded(tokens_of(produced_bytes)))
+
+
+def bounded(tokens: int) -> int:
+    """What clients name, such as the longest answer they want, may be any number."""
+    return min(max(0, tokens), _MOST_TOKENS)
 
 
 def tokens_of(size: int) -> int:

@@ -99,7 +99,7 @@ class QuotaMachine(RuleBasedStateMachine):
         async with self._database.reading(self._owner) as db:
             settled = await _sums(db, self._owner, usage_records, usage_records.c.state == "settled")
             days = await _sums(db, self._owner, usage_days)
-            running = sum(used.running for used in await list_used(db, self._owner, self._now))
+            running = sum(used.requests for used in await list_used(db, self._owner, self._now) if used.is_held)
             return settled, days, running, await self._quotas.standings(db, self._owner, Role.USER, self._now)
 
 

@@ -118,6 +118,17 @@ async def test_negative_or_absurd_usage_is_not_believed(database: Database, alic
     assert await used(database, alice, quotas) == [12]
 
 
+@pytest.mark.parametrize("named", [10**30, -(10**30)])
+@pytest.mark.parametrize("quota", ["", "100 tokens/day, 1000 cost/day"])
+async def test_an_absurd_longest_answer_neither_breaks_nor_widens_a_quota(
+    database: Database, alice: OwnerId, named: int, quota: str
+) -> None:
+    quotas = quotas_of(quota, Prices({"m": (Decimal(999_999_999), Decimal(999_999_999))}))
+    done = await reserve(database, alice, quotas, claim(0, named))
+    assert all(0 <= held <= 1_000_000_000 for held in await used(database, alice, quotas))
+    await settle(database, alice, quotas, done, Outcome(prompt_tokens=-named, produced_bytes=1))
+
+
 async def test_what_runs_over_is_counted_and_nothing_more_begins(database: Database, alice: OwnerId) -> None:
     quotas = quotas_of("100 tokens/day")
     done = await reserve(database, alice, quotas, claim(10, 1000))
@@ -132,6 +143,16 @@ async def test_a_conversation_longer_than_what_is_left_is_refused(database: Data
     with pytest.raises(QuotaExceeded, match="more than what is left"):
         await reserve(database, alice, quotas, claim(100, 5))
     assert await used(database, alice, quotas) == [0]
+
+
+async def test_what_only_a_running_answer_holds_is_worth_waiting_for(database: Database, alice: OwnerId) -> None:
+    quotas = quotas_of("100 tokens/day, 9 requests/day")
+    done = await reserve(database, alice, quotas, claim(10, 1000))
+    with pytest.raises(QuotaExceeded, match="held by answers that are being written") as refused:
+        await reserve(database, alice, quotas, claim(1, 1))
+    assert refused.value.headers["Retry-After"] == "5"
+    await settle(database, alice, quotas, done, Outcome(Tokens(10, 20)))
+    await reserve(database, alice, quotas, claim(1, 1))
 
 
 async def test_a_day_ends_at_midnight_utc_whatever_the_clock_of_the_answer_says(
