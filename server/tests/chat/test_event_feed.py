@@ -208,10 +208,11 @@ async def test_a_stop_is_heard_by_all_processes(valkey_url: str) -> None:
     async with AsyncExitStack() as stack:
         stopped: list[str] = []
         places = await two_feeds(valkey_url, stack, stopped)
-        assert places.here is not None
-        assert places.there is not None
-        await until(lambda: None not in (places.here._reader_id, places.there._reader_id))
-        places.there.stop("some generation")
+        here, there = places.here, places.there
+        assert here is not None
+        assert there is not None
+        await until(lambda: None not in (here._reader_id, there._reader_id))
+        there.stop("some generation")
         await until(lambda: stopped == ["some generation"] * 2)
 
 

@@ -123,6 +123,29 @@ async def test_a_drain_interrupts_and_takes_nothing_new(
         await begin(database, runner, alice, "hello")
 
 
+async def test_a_drain_lets_what_runs_end_and_takes_nothing_new(database: Database, alice: OwnerId) -> None:
+    runner = make_runner(database, drain_seconds=30)
+    generation = await begin(database, runner, alice, "count to 20 [[delay 5ms]]")
+    draining = asyncio.ensure_future(runner.drain())
+    await asyncio.sleep(0)
+    with pytest.raises(Draining):
+        await begin(database, runner, alice, "hello")
+    assert await ended(runner, generation) == "generation.completed"
+    await draining
+    await runner.aclose()
+
+
+async def test_a_drain_that_is_hurried_interrupts(database: Database, alice: OwnerId) -> None:
+    runner = make_runner(database, drain_seconds=3600)
+    generation = await begin(database, runner, alice, LONG)
+    draining = asyncio.ensure_future(runner.drain())
+    await asyncio.sleep(0)
+    runner.hurried = True
+    assert await ended(runner, generation) == "generation.interrupted"
+    await draining
+    await runner.aclose()
+
+
 async def test_what_was_ended_elsewhere_stops_writing_and_says_so(
     database: Database, runner: GenerationRunner, alice: OwnerId
 ) -> None:
