@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, FastAPI
 
 from chatkeep import identity
+from chatkeep.chat.accounting import Accounting
 from chatkeep.chat.bin import keep_purging
 from chatkeep.chat.dependencies import ChatServices
 from chatkeep.chat.event_feed import EventFeed
@@ -214,9 +215,7 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     runner = GenerationRunner(
         database,
         chat_model,
-        catalogue,
-        settings.llm_context_tokens,
-        quotas=quotas,
+        Accounting(quotas, catalogue, settings.llm_context_tokens),
         turns=turns,
         feed=_make_feed(settings),
         drain_seconds=settings.drain_seconds,

@@ -20,7 +20,6 @@ from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
 from chatkeep.limits.quotas import Outcome
 from chatkeep.limits.tokens import Tokens
-from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel, ModelError, Usage
 from chatkeep.settings_quotas import MICROS
 
@@ -36,7 +35,6 @@ class Equipment:
 
     database: Database
     chat_model: ChatModel
-    catalogue: ModelCatalogue
     accounting: Accounting
     turns: Turns
     now: Callable[[], datetime]
@@ -118,8 +116,8 @@ class Answering:
     async def _answer(self) -> None:
         equipment = self._equipment
         if self._model is None:
-            self._model = await equipment.catalogue.default()
-        known = equipment.catalogue.find_known(self._model)
+            self._model = await equipment.accounting.catalogue.default()
+        known = equipment.accounting.catalogue.find_known(self._model)
         lane = (known.id, known.slots) if known else (self._model, None)
         async with equipment.turns.turn(self._owner, self._wait, *lane):
             await self._ask(self._model)

@@ -18,8 +18,6 @@ from chatkeep.chat.recovery import STALE_AFTER, recover
 from chatkeep.chat.turns import Turns
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId, WatchLogin
-from chatkeep.limits.quotas import Quotas
-from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel
 from chatkeep.row_security import EVERYBODY
 
@@ -44,19 +42,17 @@ class GenerationRunner:
         self,
         database: Database,
         chat_model: ChatModel,
-        catalogue: ModelCatalogue,
-        context_tokens: int,
+        accounting: Accounting,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
-        quotas: Quotas | None = None,
         turns: Turns | None = None,
         feed: EventFeed | None = None,
         drain_seconds: float = 0.0,
     ) -> None:
         self._database = database
-        self.accounting = Accounting(quotas or Quotas(), catalogue, context_tokens)
+        self.accounting = accounting
         turns = turns or Turns(ANSWERS_AT_ONCE, ANSWERS_AT_ONCE)
-        self._equipment = Equipment(database, chat_model, catalogue, self.accounting, turns, now)
+        self._equipment = Equipment(database, chat_model, accounting, turns, now)
         self._now = now
         self._working: dict[str, Answering] = {}
         self._logs: dict[str, EventLog] = {}

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from uuid_utils.compat import uuid7
 
+from chatkeep.chat.accounting import Accounting
 from chatkeep.chat.generations import find_generation
 from chatkeep.chat.messages import find_message
 from chatkeep.chat.records import Generation, State
@@ -55,8 +56,8 @@ async def make_runner(database: Database) -> Any:
         model = TwoNames()
         catalogue = ModelCatalogue(model, monotonic)
         await catalogue.offer()
-        quotas = Quotas({Role.USER: parse_quota(quota)})
-        runner = GenerationRunner(database, model, catalogue, 8192, quotas=quotas, turns=turns)
+        accounting = Accounting(Quotas({Role.USER: parse_quota(quota)}), catalogue, 8192)
+        runner = GenerationRunner(database, model, accounting, turns=turns)
         if clockwork:
             await runner.open()
         opened.append(runner)

@@ -8,6 +8,7 @@ from time import monotonic
 import pytest
 from sqlalchemy import update
 
+from chatkeep.chat.accounting import Accounting
 from chatkeep.chat.errors import Draining, GenerationRunning
 from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.generations import find_generation, interrupt_generation, request_stop
@@ -20,6 +21,7 @@ from chatkeep.chat.tables import generations
 from chatkeep.db import Database
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
+from chatkeep.limits.quotas import Quotas
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.scripted import ScriptedChatModel
 from chatkeep.row_security import EVERYBODY
@@ -29,8 +31,8 @@ LONG = "count to 100000 [[delay 1ms]]"
 
 def make_runner(database: Database, feed: EventFeed | None = None, drain_seconds: float = 0.0) -> GenerationRunner:
     model = ScriptedChatModel()
-    catalogue = ModelCatalogue(model, monotonic)
-    return GenerationRunner(database, model, catalogue, 8192, feed=feed, drain_seconds=drain_seconds)
+    accounting = Accounting(Quotas(), ModelCatalogue(model, monotonic), 8192)
+    return GenerationRunner(database, model, accounting, feed=feed, drain_seconds=drain_seconds)
 
 
 @pytest.fixture
