@@ -3,6 +3,7 @@
 from chatkeep_ui.api_client import MOST_MESSAGES, ApiClient
 from chatkeep_ui.chat_records import Branch
 from chatkeep_ui.page_state import PageState
+from chatkeep_ui.problem import NotThere
 
 # So many messages before the one found tell where it stands.
 _BEFORE_FOUND = 10
@@ -14,15 +15,23 @@ def load_branch(client: ApiClient, state: PageState, session_id: str) -> Branch:
     Raises:
         SignInEnded, NotThere, ApiRefused, Unreachable: as in `problem.py`.
     """
-    branch = client.messages(session_id, state.messages_shown)
-    if state.found is None or _from_end(branch, state.found):
-        return branch
-    further = client.messages(session_id, MOST_MESSAGES) if branch.earlier else branch
-    if not _from_end(further, state.found):
-        client.show_branch(session_id, state.found)
-        further = client.messages(session_id, MOST_MESSAGES)
-    state.messages_shown = max(state.messages_shown, _from_end(further, state.found) + _BEFORE_FOUND)
+    if state.to_find is not None:
+        _make_room_for(client, state, session_id, state.to_find)
+        # Once only: what is shown afterwards is for the reader to say.
+        state.found, state.to_find = state.to_find, None
     return client.messages(session_id, state.messages_shown)
+
+
+def _make_room_for(client: ApiClient, state: PageState, session_id: str, message_id: str) -> None:
+    branch = client.messages(session_id, MOST_MESSAGES)
+    if not _from_end(branch, message_id):
+        try:
+            client.show_branch(session_id, message_id)
+        except NotThere:
+            # Deleted since it was found. The chat is shown as it is.
+            return
+        branch = client.messages(session_id, MOST_MESSAGES)
+    state.messages_shown = max(state.messages_shown, _from_end(branch, message_id) + _BEFORE_FOUND)
 
 
 def _from_end(branch: Branch, message_id: str) -> int:

@@ -8,9 +8,8 @@ from chatkeep_ui.problem import ApiError, SignInEnded
 from chatkeep_ui.signed_in import client_for, page_key
 
 _LONGEST_TITLE = 200
-# Relative to our own host, and with a name from the API: nothing a chat contains can lead elsewhere.
 _EXPORT = """
-<p>All of “{title}”, with every version of its questions and answers.</p>
+<p>“{title}” as a file: in Markdown the questions and answers on show, in JSON every version of them.</p>
 <p class="ck-downloads"><a href="/chats/{id}/export?format=markdown" download target="_self">Markdown, to read</a>
 <a href="/chats/{id}/export?format=json" download target="_self">JSON, to import again</a></p>
 """

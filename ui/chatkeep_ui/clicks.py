@@ -1,7 +1,7 @@
 """Clicks on buttons that are plain HTML within a message or a search result, and how they reach the script.
 
-A Streamlit button beside each of two hundred messages would make every redraw slow. So static/page.js writes what was
-clicked into one hidden text box. No link can fill that box: what it asks for was clicked on this page.
+A Streamlit button beside each of two hundred messages would make every redraw slow. So static/conversation.js writes
+what was clicked into one hidden text box. No link can fill that box: what it asks for was clicked on this page.
 """
 
 from html import escape

@@ -30,7 +30,7 @@ def do_what_was_clicked(client: ApiClient, state: PageState) -> None:
         case "open":
             go_to(click.session_id)
             state.turn_to(click.session_id)
-            state.found = click.message_id
+            state.to_find = click.message_id
     state.clicked = None
 
 

@@ -13,6 +13,8 @@ _HEAD: Final = """
     <link rel="stylesheet" href="/assets/page.css" />
     <meta name="color-scheme" content="light dark" />
     <script src="/assets/page.js" defer></script>
+    <script src="/assets/conversation.js" defer></script>
+    <script src="/assets/in_step.js" defer></script>
   </head>"""
 _NOSCRIPT: Final = "<noscript><p>The chats need JavaScript. Signing in and out works without it.</p></noscript>"
 # What goes: Streamlit's own title and icon, the agent API's description, and the one inline script (a flag for

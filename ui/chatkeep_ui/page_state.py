@@ -66,6 +66,7 @@ class PageState:
     to_stop: str | None = None
     clicked: Click | None = None
     editing: str | None = None
+    to_find: str | None = None
     found: str | None = None
     undoable: Undoable | None = None
     temporary: bool = False
@@ -86,7 +87,7 @@ class PageState:
         """Another chat than the one shown before begins at its end, with nothing open in it."""
         if session_id != self.chat_shown:
             self.chat_shown, self.messages_shown = session_id, MESSAGES_AT_FIRST
-            self.editing = self.found = None
+            self.editing = self.to_find = self.found = None
 
     def idempotency_key(self, session_id: str, outgoing: Outgoing) -> str:
         """The same key for the same words sent to the same place, until they have been taken."""

@@ -1,4 +1,4 @@
-"""A number that changes with what a tab shows of a chat, by which tabs keep in step (static/page.js)."""
+"""A number that changes with what a tab shows of a chat, by which tabs keep in step (static/in_step.js)."""
 
 from zlib import crc32
 

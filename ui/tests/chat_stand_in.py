@@ -178,8 +178,10 @@ def _list_messages(api: "ApiStandIn", user: Json, request: Request, _: Json) -> 
     return page | {"items": [api.chats.with_siblings(session, turn) for turn in page["items"]]}
 
 
-def _show_branch(api: "ApiStandIn", user: Json, request: Request, body: Json) -> Json:
+def _show_branch(api: "ApiStandIn", user: Json, request: Request, body: Json) -> Any:
     session = _of(api, user, request)
+    if body["message_id"] not in {turn["id"] for turn in api.chats.messages[session["id"]]}:
+        return api.not_found()
     session["leaf_id"] = api.chats.newest_below(session, body["message_id"])
     return session
 

@@ -76,7 +76,7 @@ def test_another_chat_begins_at_its_end() -> None:
 
 def test_a_message_found_far_back_is_loaded(client: ApiClient, site: Site) -> None:
     chat, ids = long_chat(client, site, 400)
-    state = PageState(found=ids[100])
+    state = PageState(to_find=ids[100])
 
     assert ids[100] in [message.id for message in load_branch(client, state, chat).messages]
     assert ids[50] not in [message.id for message in load_branch(client, state, chat).messages]
@@ -89,9 +89,20 @@ def test_a_message_found_in_another_branch_is_shown(client: ApiClient) -> None:
     ask(client, chat, "Otters?", root=True)
     assert [message.content for message in client.messages(chat, 9).messages] == ["Otters?", "Yes. "]
 
-    branch = load_branch(client, PageState(found=old[0].id), chat)
+    state = PageState(to_find=old[0].id)
+    branch = load_branch(client, state, chat)
     assert [message.id for message in branch.messages] == [message.id for message in old]
     assert (branch.messages[0].siblings.index, branch.messages[0].siblings.count) == (1, 2)
+
+    ask(client, chat, "Pikes?", root=True)
+    assert load_branch(client, state, chat).messages[0].content == "Pikes?"
+
+
+def test_a_message_deleted_since_it_was_found_shows_the_chat_as_it_is(client: ApiClient) -> None:
+    chat = client.create_session(None).id
+    ask(client, chat, "Herons?")
+
+    assert load_branch(client, PageState(to_find=str(uuid4())), chat).messages[0].content == "Herons?"
 
 
 def test_regenerating_twice_with_one_key_answers_once(client: ApiClient) -> None:

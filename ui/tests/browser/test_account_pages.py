@@ -128,6 +128,9 @@ def test_axe_finds_no_violation_on_the_pages_of_an_account(page: Page) -> None:
     for path in ("/account", "/account/devices", "/account/delete", "/account/confirm"):
         page.goto(path)
         look(path)
+    for path in ("/account/usage", "/account/archive", "/account/bin", "/account/data"):
+        page.goto(path)
+        look(path)
     page.goto("/account/security")
     press(page, "Set up an app")
     expect(page.get_by_role("img", name="QR code")).to_be_visible()
@@ -146,7 +149,7 @@ def test_axe_finds_no_violation_on_the_pages_of_an_account(page: Page) -> None:
     press(page, "Make the key")
     expect(page.locator("#new-key")).to_be_visible()
     look("a new key")
-    for path in ("/manage/users", "/manage/audit"):
+    for path in ("/manage/users", "/manage/usage", "/manage/audit"):
         page.goto(path)
         look(path)
     page.locator("td").get_by_role("link", name=ADMIN).first.click()

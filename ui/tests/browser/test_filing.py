@@ -8,7 +8,7 @@ from ui.tests.browser.people import PATIENCE, Tab, violations
 pytestmark = pytest.mark.browser
 
 
-def test_a_chat_is_renamed(ada: Tab) -> None:
+def test_a_chat_is_renamed_and_found_by_its_words(ada: Tab) -> None:
     ada.ask("The heron nests at dawn")
     ada.choose("heron", "Rename")
     ada.page.get_by_role("dialog").get_by_label("Title").fill("Birds *of* [the](river)")
@@ -16,6 +16,16 @@ def test_a_chat_is_renamed(ada: Tab) -> None:
     expect(ada.page.get_by_role("button", name="Birds *of* [the](river)", exact=True)).to_be_visible()
     ada.page.get_by_role("button", name="New chat").click()
     expect(ada.page.get_by_role("heading", name="Hello, Ada")).to_be_visible()
+
+    ada.page.get_by_label("Search chats").fill("swordfish")
+    expect(ada.page.get_by_text("Nothing in your chats contains “swordfish”.")).to_be_visible()
+    ada.page.get_by_label("Search chats").fill("nests")
+    hit = ada.page.locator(".ck-hit").last
+    expect(hit.locator("mark").first).to_have_text("nests", timeout=PATIENCE)
+    expect(hit).to_contain_text("Birds *of* [the](river)")
+    assert violations(ada.page) == []
+    hit.click()
+    expect(ada.page.locator("[data-ck-found]")).to_be_focused(timeout=PATIENCE)
 
 
 def test_a_chat_is_pinned_archived_deleted_and_brought_back(ada: Tab) -> None:

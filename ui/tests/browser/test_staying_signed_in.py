@@ -39,7 +39,7 @@ def test_an_expired_access_token_is_renewed_and_nothing_is_lost(profile: Callabl
         person.say("Is the sea salty?")
 
         expect(person.answers).to_contain_text("Quite so.", timeout=PATIENCE)
-        expect(person.page.locator(".ck-user")).to_have_text("Is the sea salty?")
+        expect(person.questions.locator(".ck-words")).to_have_text("Is the sea salty?")
         assert site.api.refreshes == 1
 
 
