@@ -221,7 +221,7 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
         drain_seconds=settings.drain_seconds,
     )
     chat = ChatServices(database, catalogue, runner, OpenStreams())
-    completions = CompletionServices(database, chat_model, catalogue, quotas, OpenCompletions())
+    completions = CompletionServices(database, chat_model, catalogue, quotas, OpenCompletions(settings.drain_seconds))
     return Parts(database, auth, shared, chat_model, chat, LimitServices(database, quotas), completions)
 
 

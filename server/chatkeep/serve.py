@@ -64,6 +64,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._runner = cast(ChatServices, app.state.chat).runner
+        self._completions = cast(CompletionServices, app.state.completions).underway
         self._settings = settings
         self._port = port
 
@@ -77,13 +78,12 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The second signal means: at once."""
-        self._runner.hurried = self.should_exit
+        self._runner.hurried = self._completions.hurried = self.should_exit
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: uvicorn waits for open responses, and they would wait for their models."""
-        completions = cast(CompletionServices, self._app.state.completions)
-        await asyncio.gather(self._runner.drain(), completions.underway.drain())
+        await asyncio.gather(self._runner.drain(), self._completions.drain())
         await super().shutdown(sockets)
 
 

@@ -38,7 +38,7 @@ MAX_ENDED_LOG_BYTES = 64 * 1024 * 1024
 class GenerationRunner:
     """Runs generations, keeps their logs, saves their text. Opened and closed by the application's lifespan."""
 
-    def __init__(  # noqa: PLR0913 - the parts it is made of, most of them by name
+    def __init__(
         self,
         database: Database,
         chat_model: ChatModel,

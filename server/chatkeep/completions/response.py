@@ -3,8 +3,8 @@ first, the model is stopped and what it has produced is accounted for.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +44,10 @@ class Order:
     owner: OwnerId
     request: CompletionRequest
     account: Account
+
+
+class _ReaderGone(Exception):
+    """Nobody has taken anything for so long that nobody will."""
 
 
 class CompletionResponse(Response):
@@ -97,7 +101,9 @@ class CompletionResponse(Response):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         ending = await self._write(send)
         if self._ending != "gone":
-            await self._say(ending, scope, receive, send)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SEND_SECONDS):
+                    await self._say(ending, scope, receive, send)
         while not await self._order.account.settle(self._tally):  # noqa: ASYNC110 - nothing tells that it is back
             await asyncio.sleep(_SETTLE_AGAIN_SECONDS)
 
@@ -107,7 +113,7 @@ class CompletionResponse(Response):
         try:
             await self._order.account.reserve()
             answer = await ask(self._chat_model, self._order.request)
-            async with aclosing(answer.pieces()) as pieces:
+            async with contextlib.aclosing(answer.pieces()) as pieces:
                 if not self._order.request.raw.stream:
                     return b"".join([piece async for piece in pieces])
                 async for piece in pieces:
@@ -116,7 +122,7 @@ class CompletionResponse(Response):
             return failure_of(error, self._order.request.raw.members)
         except ChatkeepError as error:
             return Failure.of(error)
-        except TimeoutError:
+        except _ReaderGone:
             self._ending = "gone"
         except asyncio.CancelledError:
             return _ENDED.get(self._ending or "", b"")
@@ -132,8 +138,11 @@ class CompletionResponse(Response):
         if not self._began:
             self._began = True
             await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
-        async with asyncio.timeout(_SEND_SECONDS):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except TimeoutError:
+            raise _ReaderGone from None
 
     async def _say(self, ending: bytes | Failure, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._began:

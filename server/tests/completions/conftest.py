@@ -64,6 +64,7 @@ async def opened(data_dir: Path, **more: Any) -> AsyncIterator[Door]:
             "data_dir": data_dir,
             "page": False,
             "limit_send": "100000/minute",
+            "drain_seconds": 0,
             "providers": {
                 "one": {"base_url": await one.start(), "api_key": KEY, **quick},
                 "two": {"base_url": await two.start(), "api_key": KEY, "models": MODELS},

@@ -154,3 +154,14 @@ async def test_a_server_that_stops_ends_its_answers_and_accounts_for_them(
         await eventually(lambda: not door.two.open)
         with pytest.raises(openai.InternalServerError):
             await client.chat.completions.create(**body("hello"))
+
+
+async def test_a_server_that_stops_lets_answers_end_for_a_while(tmp_path_factory: pytest.TempPathFactory) -> None:
+    data_dir = tmp_path_factory.mktemp("patient") / "data"
+    async with opened(data_dir, drain_seconds=30) as door, door.client() as client:
+        stream = await client.chat.completions.create(**body("count to 50 [[delay 2ms]]", stream=True))
+        chunks = aiter(stream)
+        await anext(chunks)
+        draining = asyncio.create_task(door.services.underway.drain())
+        assert [chunk async for chunk in chunks][-1].choices[0].finish_reason == "stop"
+        await draining
