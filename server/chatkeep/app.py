@@ -23,6 +23,7 @@ from chatkeep.chat.routes_branches import router as branches_router
 from chatkeep.chat.routes_generations import router as generations_router
 from chatkeep.chat.routes_search import router as search_router
 from chatkeep.chat.routes_sessions import router as sessions_router
+from chatkeep.chat.routes_transfer import router as transfer_router
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_sessions_of
 from chatkeep.chat.turns import Turns
@@ -58,7 +59,11 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
 # A message of 200,000 characters in UTF-8, escaped, with room to spare; a conversation with its pictures.
-MAX_BODY_BYTES_AT = {"/chat/send": 2 * 1024 * 1024, "/v1/chat/completions": 20 * 1024 * 1024}
+MAX_BODY_BYTES_AT = {
+    "/chat/send": 2 * 1024 * 1024,
+    "/chat/import": 32 * 1024 * 1024,
+    "/v1/chat/completions": 20 * 1024 * 1024,
+}
 
 # The provider of CHATKEEP_LLM_BASE_URL where there are others beside it.
 _ONLY = "default"
@@ -171,6 +176,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     app.include_router(sessions_router)
     app.include_router(branches_router)
     app.include_router(search_router)
+    app.include_router(transfer_router)
     app.include_router(generations_router)
     app.include_router(usage_router)
     app.include_router(completions_router)

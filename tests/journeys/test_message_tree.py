@@ -147,3 +147,34 @@ def test_pin_archive_and_a_temporary_chat(alice: Person) -> None:
         assert [c["id"] for c in alice.http.get("/chat/sessions", params=params).json()["items"]] == [chat]
     assert alice.http.patch(f"/chat/sessions/{chat}", json={"archived": False}).json()["archived_at"] is None
     assert alice.http.patch(f"/chat/sessions/{chat}", json={"pinned": None}).status_code == 422
+
+
+def test_a_chat_leaves_and_comes_to_somebody_else(alice: Person, bob: Person) -> None:
+    chat = alice.new_chat(title="Plans")
+    alice.send(chat, "first")
+    edit(alice, chat, "first, edited", root=True)
+    answer = alice.http.get(f"/chat/sessions/{chat}/export")
+    assert answer.headers["content-disposition"] == 'attachment; filename="chat.json"'
+    assert [m["role"] for m in answer.json()["messages"]] == ["user", "assistant"] * 2
+    markdown = alice.http.get(f"/chat/sessions/{chat}/export", params={"format": "markdown"}).text
+    assert markdown.startswith("# Plans\n\n## You\n\nfirst, edited\n\n## Assistant (scripted)")
+    everything = alice.http.get("/chat/export")
+    assert everything.content == answer.content
+    form = {"file": ("chats.jsonl", everything.content)}
+    assert bob.http.post("/chat/import", files=form).json() == {"sessions": 1, "messages": 4, "skipped": []}
+    (copy,) = bob.http.get("/chat/sessions").json()["items"]
+    assert (copy["title"], copy["id"] != chat) == ("Plans", True)
+    assert branch(bob, copy["id"])[0]["content"] == "first, edited"
+    (skipped,) = bob.http.post("/chat/import", content=everything.content).json()["skipped"]
+    assert skipped == {"index": 0, "title": "Plans", "reason": "It is here already."}
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"PK", b"[" * 100_000])
+def test_a_file_of_something_else_is_refused_in_words(alice: Person, content: bytes) -> None:
+    refused = alice.http.post("/chat/import", content=content)
+    assert (refused.status_code, refused.json()["code"]) == (422, "import_invalid")
+
+
+def test_a_file_beyond_all_bounds_is_refused_before_it_is_read(alice: Person) -> None:
+    refused = alice.http.post("/chat/import", content=b" " * (33 * 1024 * 1024))
+    assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")

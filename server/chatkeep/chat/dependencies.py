@@ -1,8 +1,9 @@
 """What the routes of chats are given: the services of this application, and the one transaction of this request."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Query, Request
@@ -15,6 +16,8 @@ from chatkeep.db import Database, Db
 from chatkeep.identity import ChatOwner, OwnerId
 from chatkeep.llm.catalogue import ModelCatalogue
 
+_IMPORTS_AT_ONCE = 2
+
 
 @dataclass(frozen=True, slots=True)
 class ChatServices:
@@ -24,6 +27,7 @@ class ChatServices:
     catalogue: ModelCatalogue
     runner: GenerationRunner
     streams: OpenStreams
+    imports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_IMPORTS_AT_ONCE))
 
     @contextmanager
     def following(self, owner: OwnerId, generation: Generation) -> Iterator[EventLog]:

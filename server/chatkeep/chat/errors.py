@@ -5,6 +5,8 @@ ChatkeepError
 ├─ IdempotencyKeyReused    409   the key came before with another request
 ├─ ParentNotAnswerable     422   the parent is not a message of this session that can be continued
 ├─ NotAnswerable           422   there is no question that could be answered once more
+├─ ImportInvalid           422   the file is none that chats could be read from
+├─ UploadTooSlow           408   a file that is imported did not arrive in time
 ├─ TooManyStreams          429   the user holds as many streams open as anybody may
 ├─ LogGone                 410   the events have expired: read the message
 └─ Draining                503   the server is about to stop
@@ -57,6 +59,25 @@ class NotAnswerable(ChatkeepError):
 
     def __init__(self) -> None:
         super().__init__("Only an answer to a message of yours, or that message itself, can be answered once more.")
+
+
+class ImportInvalid(ChatkeepError):
+    """Nothing in the file could be read."""
+
+    status = 422
+    code = "import_invalid"
+    title = "The file cannot be imported"
+
+
+class UploadTooSlow(ChatkeepError):
+    """The file did not arrive in time."""
+
+    status = 408
+    code = "upload_too_slow"
+    title = "The file took too long to arrive"
+
+    def __init__(self) -> None:
+        super().__init__("Try again over a faster connection, or with a smaller file.")
 
 
 class TooManyStreams(ChatkeepError):

@@ -1,7 +1,7 @@
 """Messages in SQL, one row each. Ids rise with time (UUIDv7), so "oldest first" is the order of ids."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ _UP_FROM = (
 )
 _WRITE = update(messages).where(messages.c.owner == bindparam("of_owner"), messages.c.id == bindparam("message"))
 
+_ROWS_AT_ONCE = 500
 _MAX_PAGE_CHARACTERS = 4 * 1024 * 1024
 
 
@@ -73,6 +74,18 @@ async def add_message(db: Db, owner: OwnerId, session_id: str, turn: Turn, now: 
     }
     await db.execute(_ADD, values)
     return message
+
+
+async def insert_messages(db: Db, owner: OwnerId, turns: Sequence[Message]) -> None:
+    """Write messages down as they are, parents first."""
+    for start in range(0, len(turns), _ROWS_AT_ONCE):
+        rows = [{"owner": owner, **_row(turn)} for turn in turns[start : start + _ROWS_AT_ONCE]]
+        await db.execute(_ADD, rows)
+
+
+def _row(message: Message) -> dict[str, Any]:
+    columns = [field.name for field in fields(Message) if field.name in messages.c]
+    return {name: getattr(message, name) for name in columns} | {"status": message.status.value}
 
 
 async def find_message(db: Db, owner: OwnerId, message_id: str) -> Message | None:

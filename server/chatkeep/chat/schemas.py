@@ -171,6 +171,22 @@ class HitOut(BaseModel):
         )
 
 
+class SkippedOut(_FromRecord):
+    """A chat of a file that was not taken; `index` counts from 0."""
+
+    index: int
+    title: str | None
+    reason: str
+
+
+class ImportedOut(_FromRecord):
+    """What came of a file; of what was skipped, the first 200."""
+
+    sessions: int
+    messages: int
+    skipped: list[SkippedOut]
+
+
 class Accepted(BaseModel):
     """The answer will be written whoever watches: follow `stream`."""
 

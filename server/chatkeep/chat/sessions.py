@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.generations import lock_generations
@@ -54,6 +55,10 @@ _TOUCH = (
 )
 
 
+class SessionExists(Exception):
+    """There is one with this id."""
+
+
 class SessionChanges(TypedDict, total=False):
     """What may be changed; a name that is absent stays as it is."""
 
@@ -81,6 +86,25 @@ async def create_session(
     session = ChatSession(str(uuid7()), title, model, now, now, titled_by=titled_by, expires_at=expires_at)
     await db.execute(insert(chat_sessions).values(owner=owner, **dataclasses.asdict(session)))
     return session
+
+
+async def insert_session(db: Db, owner: OwnerId, session: ChatSession) -> None:
+    """Write a session down as it is.
+
+    Raises:
+        SessionExists: another transaction was first to write one with this id.
+    """
+    try:
+        await db.execute(insert(chat_sessions).values(owner=owner, **dataclasses.asdict(session)))
+    except IntegrityError:
+        raise SessionExists("It is here already.") from None
+
+
+async def find_any_session(db: Db, owner: OwnerId, session_id: str) -> ChatSession | None:
+    """The owner's session, be it in the bin or not; or None."""
+    this = and_(chat_sessions.c.owner == owner, chat_sessions.c.id == session_id)
+    row = (await db.execute(select(chat_sessions).where(this))).mappings().first()
+    return _session(row) if row else None
 
 
 async def find_session(db: Db, owner: OwnerId, session_id: str) -> ChatSession | None:
