@@ -6,6 +6,7 @@ limited    and a limit counted, by `throttled`
 fastapi    and both, by `guarded` on a route of FastAPI's
 starlette  and both, by `guarded` on a plain Starlette route
 relay URL  Starlette passing an upstream's bytes through with httpx: the baseline for streams
+openai URL Starlette reading an upstream with the openai client and writing its chunks out again
 """
 
 import asyncio
@@ -125,6 +126,25 @@ def relay(upstream: str) -> Starlette:
     return Starlette(routes=[Route("/relay", pass_on, methods=["POST"])])
 
 
+def openai_relay(upstream: str) -> Starlette:
+    """What one writes next, to see what passes: the official client's chunks, as it gives them."""
+    import openai  # noqa: PLC0415 - a second of imports that the others do without
+
+    client = openai.AsyncOpenAI(base_url=upstream, api_key="sk-bench", max_retries=0)
+
+    async def pass_on(request: Request) -> StreamingResponse:
+        stream = await client.chat.completions.create(**await request.json())
+
+        async def chunks() -> AsyncIterator[str]:
+            async for chunk in stream:
+                yield f"data: {chunk.model_dump_json()}\n\n"
+            yield "data: [DONE]\n\n"
+
+        return StreamingResponse(chunks(), media_type="text/event-stream")
+
+    return Starlette(routes=[Route("/relay", pass_on, methods=["POST"])])
+
+
 async def serve(app: ASGIApp) -> None:
     """On a free port of loopback, whose address is printed, with the server that chatkeep itself runs on."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -151,6 +171,7 @@ def main() -> None:
         "fastapi": with_guarded_fastapi_route,
         "starlette": with_guarded_starlette_route,
         "relay": relay,
+        "openai": openai_relay,
     }
     run(makers[name](*arguments))
 

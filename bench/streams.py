@@ -2,54 +2,155 @@
 
 import asyncio
 import json
-from contextlib import ExitStack
+import re
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
+from statistics import median, quantiles
 
 import httpx
 
-from bench.load import streams
+from bench.load import Measured, streams
 from bench.processes import Server, chatkeep, module
 from bench.report import measure, print_ratios
+from bench.stream_load import Ask, Held, Target, first_tokens, hold
 
-_CREDENTIALS = {"email": "bench@example.org", "password": "turnips sleep under violet lamps"}
-
-
-class _Chats:
-    """A user of the chat server with a session for each stream."""
-
-    def __init__(self, server: Server, concurrency: int) -> None:
-        with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as http:
-            http.post("/auth/register", json=_CREDENTIALS).raise_for_status()
-            token = http.post("/auth/login", json=_CREDENTIALS).raise_for_status().json()["access_token"]
-            self.headers = {"Authorization": f"Bearer {token}"}
-            made = [http.post("/chat/sessions", json={}, headers=self.headers) for _ in range(concurrency)]
-        self.sessions = [response.raise_for_status().json()["id"] for response in made]
-
-    def bodies(self, message: str) -> list[bytes]:
-        return [json.dumps({"session_id": session, "message": message}).encode() for session in self.sessions]
+_PASSWORD = "turnips sleep under violet lamps"
+# Nobody may have more streams open than 256, nor more answers under way than a quota says.
+_PER_USER = 100
+_SETTINGS = {
+    "CHATKEEP_LIMIT_SEND": "1000000/second",
+    "CHATKEEP_LIMIT_REGISTER": "1000000/second",
+    "CHATKEEP_LIMIT_LOGIN": "1000000/second",
+}
+_TEXT = re.compile(rb'"text":"([^"]*)"')
+_HELD = (500, 1000, 2000, 4000)
+_LATE_SECONDS = 0.25
+_PASS_THROUGH, _OPENAI, _OURS = "Starlette + httpx pass-through", "Starlette + openai client", "chatkeep /chat/send"
 
 
-def _compare(title: str, upstream_options: list[str], concurrency: int, tokens: int, rounds: int) -> None:
-    message = f"[[tokens {tokens}]]"
-    completion = {"model": "scripted", "stream": True, "messages": [{"role": "user", "content": message}]}
-    relay_bodies = [json.dumps(completion).encode()] * concurrency
+def _count_in_frames(data: bytes) -> int:
+    return data.count(b'"content": "') + data.count(b'"content":"')
+
+
+def _count_in_events(data: bytes) -> int:
+    """An event may hold several tokens; each of the script's ends with a space."""
+    return sum(text.count(b" ") for text in _TEXT.findall(data))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """The servers that are compared, all before the same upstream."""
+
+    upstream: Server
+    relay: Server
+    openai: Server
+    ours: Server
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        return {
+            "the upstream itself": Target(self.upstream, "/v1/chat/completions", _count_in_frames),
+            _PASS_THROUGH: Target(self.relay, "/relay", _count_in_frames),
+            _OPENAI: Target(self.openai, "/relay", _count_in_frames),
+            _OURS: Target(self.ours, "/chat/send", _count_in_events),
+        }
+
+    def asks(self, name: str, message: str, count: int) -> list[Ask]:
+        """Bodies for `count` streams at once: for chatkeep each in a chat of its own."""
+        if name == _OURS:
+            return _chats(self.ours, message, count)
+        completion = {"model": "scripted", "stream": True, "messages": [{"role": "user", "content": message}]}
+        return [Ask(json.dumps(completion).encode(), {})] * count
+
+
+@contextmanager
+def _stand(*upstream_options: str) -> Iterator[_Stand]:
     with ExitStack() as stack:
         upstream = stack.enter_context(module("chatkeep.llm.scripted_upstream", *upstream_options))
         relay = stack.enter_context(module("bench.apps", "relay", upstream.url))
-        settings = {"CHATKEEP_LLM_BASE_URL": upstream.url, "CHATKEEP_LIMIT_SEND": "1000000/second"}
-        server = stack.enter_context(chatkeep(settings))
-        chats = _Chats(server, concurrency)
+        openai = stack.enter_context(module("bench.apps", "openai", upstream.url))
+        ours = stack.enter_context(chatkeep({**_SETTINGS, "CHATKEEP_LLM_BASE_URL": upstream.url}))
+        yield _Stand(upstream, relay, openai, ours)
 
-        bodies = chats.bodies(message)
-        runs = {
-            "Starlette + httpx pass-through": partial(streams, relay, "/relay", relay_bodies, {}, tokens),
-            "chatkeep /chat/send": partial(streams, server, "/chat/send", bodies, chats.headers, tokens),
-        }
-        measured = asyncio.run(measure(runs, rounds))
-    print_ratios(f"{title}: {concurrency} streams of {tokens} tokens, median of {rounds} rounds", "token", measured)
+
+def _chats(server: Server, message: str, count: int) -> list[Ask]:
+    """Messages to new chats of as many users as it takes."""
+    asks: list[Ask] = []
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
+        for number in range(0, count, _PER_USER):
+            credentials = {"email": f"bench{number}@example.org", "password": _PASSWORD}
+            http.post("/auth/register", json=credentials)
+            token = http.post("/auth/login", json=credentials).raise_for_status().json()["access_token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            for _ in range(min(_PER_USER, count - number)):
+                session = http.post("/chat/sessions", json={}, headers=headers).raise_for_status().json()
+                body = json.dumps({"session_id": session["id"], "message": message}).encode()
+                asks.append(Ask(body, headers))
+    return asks
+
+
+def _compare(title: str, stand: _Stand, counts: dict[str, int], tokens: int, rounds: int) -> None:
+    """Streams beside each other, to their ends."""
+    message = f"[[tokens {tokens}]]"
+
+    async def run(name: str, asks: Sequence[Ask]) -> Measured:
+        target = stand.targets[name]
+        return await streams(target.server, target.path, [ask.body for ask in asks], asks[0].headers, tokens)
+
+    runs = {name: partial(run, name, stand.asks(name, message, count)) for name, count in counts.items()}
+    print_ratios(f"{title}, median of {rounds} rounds", "token", asyncio.run(measure(runs, rounds)))
+
+
+def _first_tokens(stand: _Stand, requests: int, at_once: int) -> None:
+    """Ten at a time, taking turns, so that a busy moment is everybody's."""
+    found: dict[str, list[float]] = {name: [] for name in stand.targets}
+    asks = {name: stand.asks(name, "[[tokens 10]]", requests) for name in found}
+    for start in range(-at_once * 2, requests, at_once):
+        for name, target in stand.targets.items():
+            part = asks[name][start : start + at_once] if start >= 0 else asks[name][:at_once]
+            seconds = asyncio.run(first_tokens(target, part, at_once))
+            found[name] += seconds if start >= 0 else []
+    print(f"\nTime to the first token, {at_once} at a time, {requests} requests, in ms\n")
+    print(f"  {'':34} {'median':>8} {'99th':>8} {'added':>8} {'added':>8}")
+    bare = next(iter(found.values()))
+    for name, seconds in found.items():
+        half, late = median(seconds) * 1e3, quantiles(seconds, n=100)[98] * 1e3
+        added = half - median(bare) * 1e3, late - quantiles(bare, n=100)[98] * 1e3
+        print(f"  {name:34} {half:8.1f} {late:8.1f} {added[0]:8.1f} {added[1]:8.1f}")
+
+
+def _hold(name: str, count: int, seconds: float) -> Held:
+    with _stand("--rate", "2") as stand:
+        asks = stand.asks(name, "[[tokens 1000]]", count)
+        return asyncio.run(hold(stand.targets[name], asks, 0.5, seconds))
+
+
+def _held(seconds: float) -> None:
+    """More and more streams, until they come late."""
+    print("\nStreams of 2 tokens/s held by one process\n")
+    print(f"  {'':34} {'streams':>8} {'late 50th':>10} {'99th, ms':>10} {'KiB each':>10} {'CPU':>6}")
+    for name in ("the upstream itself", _PASS_THROUGH, _OPENAI, _OURS):
+        for count in _HELD:
+            held = _hold(name, count, seconds)
+            late = quantiles(held.delays, n=100)[98]
+            figures = f"{median(held.delays) * 1e3:10.1f} {late * 1e3:10.1f} {held.bytes_per_stream / 1024:10.1f}"
+            print(f"  {name:34} {count:8} {figures} {held.cpu_share:6.2f}", flush=True)
+            if late > _LATE_SECONDS:
+                break
 
 
 def main() -> None:
     """Print the ratios."""
-    _compare("Relay at saturation", [], concurrency=32, tokens=2000, rounds=5)
-    _compare("Relay at 50 tokens/s a stream", ["--rate", "50"], concurrency=100, tokens=250, rounds=3)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with _stand() as stand:
+        many = {_PASS_THROUGH: 32, _OPENAI: 4, _OURS: 32}
+        _compare("Relay at saturation: streams of 2000 tokens", stand, many, 2000, rounds=5)
+        _first_tokens(stand, requests=300, at_once=10)
+    with _stand("--rate", "50") as stand:
+        many = {_PASS_THROUGH: 100, _OPENAI: 30, _OURS: 100}
+        _compare("Relay at 50 tokens/s a stream: streams of 250 tokens", stand, many, 250, rounds=3)
+    _held(seconds=8.0)
