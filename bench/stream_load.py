@@ -109,10 +109,13 @@ async def hold(target: Target, asks: Sequence[Ask], interval: float, seconds: fl
         loop.create_task(stream.read(target, ask, opening, future))
         for stream, ask, future in zip(streams, asks, begun, strict=True)
     ]
-    failing = asyncio.gather(*reading)
-    await asyncio.wait([failing, asyncio.gather(*begun)], return_when=asyncio.FIRST_COMPLETED)
-    if failing.done():
-        await failing
+    all_begun = asyncio.gather(*begun)
+    # One that ends before all have begun has failed.
+    for task in reading:
+        task.add_done_callback(lambda _: all_begun.cancel())
+    await asyncio.wait([all_begun])
+    if all_begun.cancelled():
+        await asyncio.gather(*reading)
     await asyncio.sleep(1.0)
     since, cpu = time.perf_counter(), target.server.cpu_seconds()
     await asyncio.sleep(seconds)
