@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import cast
 
@@ -31,6 +31,7 @@ def serve(settings: Settings) -> None:
     """
     # What SQLite and others create beside what we create is nobody else's to read either.
     os.umask(0o077)
+    allow_many_streams()
     with ExitStack() as stack:
         try:
             make_private(settings.data_dir)
@@ -119,6 +120,18 @@ def _welcome(settings: Settings, port: int, setup_code: str | None) -> str:
         lines.append("  Answers come from the small built-in model. For a better one set CHATKEEP_LLM_BASE_URL.")
     lines += ["  Press Ctrl+C to stop.", ""]
     return "\n".join(lines)
+
+
+def allow_many_streams() -> None:
+    """Let the process open as many files as it may: each stream is two, and the usual limit is at a thousand."""
+    try:
+        import resource  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems name a limit that they do not grant.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
