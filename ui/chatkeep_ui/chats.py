@@ -61,12 +61,12 @@ def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
         _show_no_such_chat()
         return
     growing = answer_being_written(branch.messages)
-    show_around_box(around, state, growing, quota_line(client, state))
+    version = version_of(session, branch.messages)
+    show_around_box(around, state, growing, quota_line(client, state, version))
     if session is None or not branch.messages:
         show_welcome(account, state)
         return
     st.set_page_config(page_title=f"{session.title} · chatkeep")
-    version = version_of(session, branch.messages[-1])
     st.html(f'<h1 class="ck-hidden" data-ck-version="{version}">{plain_html(session.title)}</h1>')
     show_standing(session)
     show_messages(state, branch, settled=growing is None)
@@ -77,7 +77,7 @@ def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
 def _show_no_such_chat() -> None:
     st.html(
         '<div class="ck-welcome"><h1>No such chat</h1>'
-        "<p>It may be in the <a href='/account/bin' target='_self'>bin</a>, or it belongs to another account.</p></div>"
+        "<p>It may have been deleted for good, or it belongs to another account.</p></div>"
     )
     with st.container(key="ck-instead", horizontal_alignment="center"):
         st.button("Start a new chat", type="primary", key="ck-new-instead", on_click=go_to, args=(None,))

@@ -75,6 +75,7 @@ class PageState:
     hits_shown: int = HITS_AT_FIRST
     messages_shown: int = MESSAGES_AT_FIRST
     chat_shown: str | None = None
+    quota: tuple[object, str] | None = None
     notice_dismissed: bool = False
     html: dict[str, tuple[str, str]] = field(default_factory=dict)
 
