@@ -127,7 +127,8 @@ class EventLog:
         elif event.seq > self.last_seq + 1:
             raise ValueError("events are missing before this one")
         else:
-            self._add_text(event.text)
+            if event.type == "message.delta":
+                self._add_text(event.text)
             self._keep(event.type, frame)
 
     def restart(self, seq: int, opening: dict[str, Any], text: str) -> None:

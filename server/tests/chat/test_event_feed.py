@@ -85,6 +85,8 @@ async def test_all_events_arrive_once_in_order_to_the_end(places: Places) -> Non
     log = places.write()
     mirror = places.follow(log)
     reading = asyncio.ensure_future(read(mirror))
+    # Its text is none of the answer's.
+    log.append("reasoning.delta", {"text": "Hm."})
     for text in AWKWARD * 20:
         log.append_text(text)
         await asyncio.sleep(0)

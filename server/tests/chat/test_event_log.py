@@ -78,6 +78,29 @@ async def test_a_late_reader_is_fed_in_pieces() -> None:
     assert [event["seq"] for event in events_of(b"".join(batches))] == list(range(1, 503))
 
 
+async def test_a_storm_of_late_readers_shares_one_snapshot() -> None:
+    log = await filled(["x" * 1000] * 100, max_bytes=50_000)
+    batch, _ = log.after(0)
+    snapshot = log._snapshot
+    assert snapshot is not None
+    assert batch.startswith(snapshot)
+    log.after(0)
+    assert log._snapshot is snapshot
+
+
+async def test_a_reader_that_takes_nothing_holds_no_event() -> None:
+    log = EventLog("g", 20_000)
+    slow = log.follow(0, until=lambda: False)
+    log.append("generation.created")
+    await anext(slow)
+    for _ in range(1000):
+        log.append_text("x" * 100)
+    assert log.size <= 20_000
+    (snapshot, *_) = events_of((await anext(slow))[0])
+    assert snapshot["type"] == "message.snapshot"
+    await slow.aclose()
+
+
 async def test_nothing_follows_the_terminal_event() -> None:
     log = await filled(["a"])
     log.append("heartbeat")
