@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Integer, case, delete, func, insert, literal, select, text, union_all, update
+from sqlalchemy import Integer, bindparam, case, delete, func, insert, literal, select, text, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chatkeep.db import Db
@@ -19,6 +19,61 @@ Kind = Literal["chat", "completions"]
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('chatkeep quota ' || :owner, 0))")
 _SUMS = ("requests", "prompt_tokens", "completion_tokens", "cost_micros")
 _IDS_PER_STATEMENT = 500
+_MOST_PROVIDER_CHARACTERS = 64
+
+
+def _statement_of_used() -> Any:
+    days, records = usage_days.c, usage_records.c
+    # One statement, so one snapshot: an answer that is settled meanwhile is counted here or there, and never twice.
+    counted = union_all(
+        select(
+            days.model,
+            case((days.day >= bindparam("this_day"), "day"), else_="month").label("period"),
+            literal(0, Integer).label("held"),
+            days.requests,
+            (days.prompt_tokens + days.completion_tokens).label("tokens"),
+            days.cost_micros,
+        ).where(days.owner == bindparam("of_owner"), days.day >= bindparam("this_month")),
+        select(
+            func.coalesce(records.model, ""),
+            case(
+                (records.created_at >= bindparam("today"), "day"),
+                (records.created_at >= bindparam("month"), "month"),
+                else_="before",
+            ),
+            literal(1, Integer),
+            literal(1, Integer),
+            records.prompt_tokens + records.completion_tokens,
+            records.cost_micros,
+        ).where(records.owner == bindparam("of_owner"), records.settled_at.is_(None)),
+    ).subquery()
+    keys = (counted.c.model, counted.c.period, counted.c.held)
+    sums = [func.sum(counted.c[name]) for name in ("requests", "tokens", "cost_micros")]
+    return select(*keys, *sums).group_by(*keys)
+
+
+def _adding_up(dialect: Any) -> Any:
+    added = dialect.insert(usage_days)
+    sums = {name: usage_days.c[name] + added.excluded[name] for name in _SUMS}
+    return added.on_conflict_do_update(index_elements=["owner", "day", "model"], set_=sums)
+
+
+# Whatever every answer needs is put together once: that costs more than the database's part in running it.
+_USED = _statement_of_used()
+_ADD = insert(usage_records)
+_HELD = (
+    select(usage_records)
+    .where(
+        usage_records.c.owner == bindparam("of_owner"),
+        usage_records.c.id == bindparam("of_record"),
+        usage_records.c.settled_at.is_(None),
+    )
+    .with_for_update()
+)
+_SETTLE = update(usage_records).where(
+    usage_records.c.owner == bindparam("of_owner"), usage_records.c.id == bindparam("of_record")
+)
+_ADD_UP = {"postgresql": _adding_up(postgresql), "sqlite": _adding_up(sqlite)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +115,8 @@ async def lock_usage(db: Db, owner: OwnerId) -> None:
 async def list_used(db: Db, owner: OwnerId, now: datetime) -> list[Used]:
     """What counts against quotas at this moment, by model and period."""
     today, month = begin_of("day", now), begin_of("month", now)
-    days, records = usage_days.c, usage_records.c
-    # One statement, so one snapshot: an answer that is settled meanwhile is counted here or there, and never twice.
-    counted = union_all(
-        select(
-            days.model,
-            case((days.day >= today.date(), "day"), else_="month").label("period"),
-            literal(0, Integer).label("held"),
-            days.requests,
-            (days.prompt_tokens + days.completion_tokens).label("tokens"),
-            days.cost_micros,
-        ).where(days.owner == owner, days.day >= month.date()),
-        select(
-            func.coalesce(records.model, ""),
-            case((records.created_at >= today, "day"), (records.created_at >= month, "month"), else_="before"),
-            literal(1, Integer),
-            literal(1, Integer),
-            records.prompt_tokens + records.completion_tokens,
-            records.cost_micros,
-        ).where(records.owner == owner, records.settled_at.is_(None)),
-    ).subquery()
-    keys = (counted.c.model, counted.c.period, counted.c.held)
-    sums = [func.sum(counted.c[name]) for name in ("requests", "tokens", "cost_micros")]
-    rows = (await db.execute(select(*keys, *sums).group_by(*keys))).all()
+    parameters = {"today": today, "this_day": today.date(), "month": month, "this_month": month.date()}
+    rows = (await db.execute(_USED, {"of_owner": owner, **parameters})).all()
     return [Used(row[0], row[1], bool(row[2]), *map(int, row[3:])) for row in rows]
 
 
@@ -90,28 +124,24 @@ async def add_record(
     db: Db, owner: OwnerId, record: Record, held: Tokens, cost_micros: int, api_key_id: str | None
 ) -> None:
     """Hold a part of the owner's quota."""
-    await db.execute(
-        insert(usage_records).values(
-            owner=owner,
-            id=record.id,
-            model=record.model,
-            kind=record.kind,
-            api_key_id=api_key_id,
-            state="reserved",
-            prompt_tokens=held.prompt,
-            completion_tokens=held.completion,
-            cost_micros=cost_micros,
-            created_at=record.created_at,
-        )
-    )
+    row = {
+        "owner": owner,
+        "id": record.id,
+        "model": record.model,
+        "kind": record.kind,
+        "api_key_id": api_key_id,
+        "state": "reserved",
+        "prompt_tokens": held.prompt,
+        "completion_tokens": held.completion,
+        "cost_micros": cost_micros,
+        "created_at": record.created_at,
+    }
+    await db.execute(_ADD, row)
 
 
 async def find_held(db: Db, owner: OwnerId, record_id: str) -> Record | None:
     """The owner's record that has not been settled, or None. Nobody else settles it until this transaction ends."""
-    statement = select(usage_records).where(
-        usage_records.c.owner == owner, usage_records.c.id == record_id, usage_records.c.settled_at.is_(None)
-    )
-    row = (await db.execute(statement.with_for_update())).first()
+    row = (await db.execute(_HELD, {"of_owner": owner, "of_record": record_id})).first()
     return _record(row) if row else None
 
 
@@ -136,13 +166,12 @@ async def settle_record(
 ) -> None:
     """Let go of what a record held, and add to its day what has been used."""
     used = {"prompt_tokens": tokens.prompt, "completion_tokens": tokens.completion, "cost_micros": cost_micros}
-    statement = update(usage_records).where(usage_records.c.owner == owner, usage_records.c.id == record.id)
-    await db.execute(statement.values(state="settled", settled_at=now, model=record.model, provider=provider, **used))
-    dialect = postgresql if db.connection.dialect.name == "postgresql" else sqlite
+    settled = {"state": "settled", "settled_at": now, "model": record.model, **used}
+    # A provider is called whatever its operator likes.
+    settled["provider"] = provider and provider[:_MOST_PROVIDER_CHARACTERS]
+    await db.execute(_SETTLE, {"of_owner": owner, "of_record": record.id, **settled})
     day = {"owner": owner, "day": record.created_at.astimezone(UTC).date(), "model": record.model or ""}
-    added = dialect.insert(usage_days).values(**day, requests=1, **used)
-    sums = {name: usage_days.c[name] + added.excluded[name] for name in _SUMS}
-    await db.execute(added.on_conflict_do_update(index_elements=["owner", "day", "model"], set_=sums))
+    await db.execute(_ADD_UP[db.connection.dialect.name], {**day, "requests": 1, **used})
 
 
 async def delete_usage_of(db: Db, owner: OwnerId) -> None:

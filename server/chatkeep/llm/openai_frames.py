@@ -231,5 +231,5 @@ def decode_model_ids(body: bytes, most: int = 1000) -> list[str]:
         models = _decode_models(body).data
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ModelGarbage("The model endpoint did not list its models in OpenAI's format.") from None
-    ids = dict.fromkeys(model.id for model in models if 0 < len(model.id) <= 256 and model.id.isprintable())
+    ids = dict.fromkeys(model.id for model in models if 0 < len(model.id) <= 200 and model.id.isprintable())
     return list(ids)[:most]
