@@ -1,5 +1,7 @@
 """Chats are named, found, pinned, put away and taken along; and what was put away comes back."""
 
+import json
+
 import pytest
 from playwright.sync_api import expect
 
@@ -28,7 +30,7 @@ def test_a_chat_is_renamed_and_found_by_its_words(ada: Tab) -> None:
     expect(ada.page.locator("[data-ck-found]")).to_be_focused(timeout=PATIENCE)
 
 
-def test_a_chat_is_pinned_archived_deleted_and_brought_back(ada: Tab) -> None:
+def test_a_chat_is_pinned_exported_archived_deleted_and_brought_back(ada: Tab) -> None:
     for words in ("Buy bread", "The heron nests at dawn"):
         ada.page.get_by_role("button", name="New chat").click()
         expect(ada.page.get_by_role("heading", name="Hello, Ada")).to_be_visible(timeout=PATIENCE)
@@ -36,6 +38,12 @@ def test_a_chat_is_pinned_archived_deleted_and_brought_back(ada: Tab) -> None:
     ada.choose("Buy bread", "Pin")
     expect(ada.page.get_by_role("heading", name="Pinned")).to_be_visible(timeout=PATIENCE)
     expect(ada.titles.first).to_have_text("Buy bread")
+
+    ada.choose("heron", "Export")
+    with ada.page.expect_download() as download:
+        ada.page.get_by_role("dialog").get_by_role("link", name="JSON").click()
+    assert "The heron nests at dawn" in json.dumps(json.loads(download.value.path().read_text()))
+    ada.page.keyboard.press("Escape")
 
     ada.choose("heron", "Delete")
     expect(ada.page.get_by_text("is in the bin.")).to_be_visible(timeout=PATIENCE)
