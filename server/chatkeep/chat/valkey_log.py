@@ -21,7 +21,7 @@ from chatkeep.identity import OwnerId
 log = logging.getLogger(__name__)
 
 # What is appended within so long goes out together: nobody sees it, and one round trip takes a hundred answers.
-_TOGETHER_SECONDS = 0.025
+_TOGETHER_SECONDS = 0.04
 _MAX_BYTES_AT_ONCE = 1024 * 1024
 _TIMEOUT_SECONDS = 0.5
 _BLOCK_SECONDS = 0.5
@@ -186,7 +186,7 @@ class ValkeyLog:
             size += len(batch)
             # Trimmed where the log itself is.
             oldest = f"{published.log.first_seq}-0"
-            pipe.xadd(published.key, {"frames": batch}, id=f"{seq}-0", minid=oldest, approximate=False)
+            pipe.execute_command("XADD", published.key, "MINID", oldest, f"{seq}-0", "frames", batch)
             if published.log.ended or now >= published.renew_at:
                 published.renew_at = now + _RENEW_SECONDS
                 pipe.expire(published.key, _SECONDS_KEPT_ENDED if published.log.ended else _SECONDS_KEPT_RUNNING)
