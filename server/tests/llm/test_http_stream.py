@@ -16,7 +16,7 @@ from chatkeep.llm.openai import OpenAIChatModel
 from chatkeep.llm.scripted_upstream import ScriptedUpstream
 from chatkeep.llm.testing import ask, eventually
 
-BODY = b'{"model": "scripted", "messages": [{"role": "user", "content": "%b"}]}'
+BODY = b'{"stream": true, "model": "scripted", "messages": [{"role": "user", "content": "%b"}]}'
 
 
 @pytest.fixture
