@@ -29,9 +29,14 @@ class Account:
         Raises:
             QuotaExceeded: a limit is used up.
         """
-        async with self._database.writing(self._owner) as db:
-            await self._quotas.reserve(db, self._owner, self._payer, self._claim, datetime.now(UTC))
+        # Before it is so: who is cancelled in the middle of the commit may hold it all the same.
         self._settled = False
+        try:
+            async with self._database.writing(self._owner) as db:
+                await self._quotas.reserve(db, self._owner, self._payer, self._claim, datetime.now(UTC))
+        except Exception:
+            self._settled = True
+            raise
 
     async def settle(self, tally: Tally | None) -> bool:
         """Put down what it did cost; None: no answer came, and nothing but the attempt counts.

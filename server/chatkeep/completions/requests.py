@@ -13,6 +13,8 @@ from chatkeep.llm.raw_request import RawRequest
 _MOST_CHOICES = 128
 _MOST_MEMBERS = 200
 _MOST_TOKENS = 100_000_000
+# Of objects and members, wherever they are: what is three bytes on the wire is a hundred in memory, and takes its time.
+_MOST_PIECES = 300_000
 # What a picture or a file costs is its endpoint's to say; for the estimate it is that of a large picture.
 _TOKENS_PER_PART = 1500
 _TOKENS_PER_MESSAGE = 8
@@ -21,10 +23,25 @@ _BYTES_PER_TOKEN = 4
 _Value = TypeVar("_Value")
 
 
-class _Message(msgspec.Struct):
+class _Part(msgspec.Struct, gc=False):
+    type: str
+    text: str | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
     role: str
-    content: Any = None
+    content: str | list[_Part] | None = None
+    # What else a model reads of it, counted and not understood.
+    name: msgspec.Raw = msgspec.Raw(b"")
+    refusal: msgspec.Raw = msgspec.Raw(b"")
     tool_calls: msgspec.Raw = msgspec.Raw(b"")
+    function_call: msgspec.Raw = msgspec.Raw(b"")
+    reasoning_content: msgspec.Raw = msgspec.Raw(b"")
+
+    def tokens(self) -> int:
+        others = (self.name, self.refusal, self.tool_calls, self.function_call, self.reasoning_content)
+        raw = sum(len(bytes(other)) for other in others) // _BYTES_PER_TOKEN
+        return _size(self.content) + raw + _TOKENS_PER_MESSAGE
 
 
 class _StreamOptions(msgspec.Struct):
@@ -33,19 +50,15 @@ class _StreamOptions(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """`at_most` is how many tokens each of the `choices` answers may have by the caller's own wish; None: not said."""
+    """`at_most` is how many tokens each of the `choices` answers may have by the caller's own wish; None: not said.
+    `prompt_tokens` is an estimate, good enough to hold a place in a quota; what was used is known afterwards.
+    """
 
     model: str
     raw: RawRequest
-    messages: tuple[_Message, ...]
+    prompt_tokens: int
     choices: int
     at_most: int | None
-
-    def estimated_prompt_tokens(self) -> int:
-        """Good enough to hold a place in a quota; what was used is known afterwards."""
-        tools = [self.raw.members.get("tools", b""), *(message.tool_calls for message in self.messages)]
-        texts = sum(_size(message.content) + _TOKENS_PER_MESSAGE for message in self.messages)
-        return texts + sum(len(bytes(raw)) for raw in tools) // _BYTES_PER_TOKEN
 
 
 def read_request(body: bytes) -> CompletionRequest:
@@ -54,6 +67,8 @@ def read_request(body: bytes) -> CompletionRequest:
     Raises:
         RequestInvalid: it is not JSON in UTF-8, or not a request.
     """
+    if body.count(b"{") + body.count(b'":') > _MOST_PIECES:
+        raise RequestInvalid("The request is made of more pieces than anybody's is.")
     try:
         body.decode("utf-8")
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
@@ -71,7 +86,7 @@ def read_request(body: bytes) -> CompletionRequest:
     return CompletionRequest(
         _model(members),
         RawRequest(members, stream, wants_usage),
-        _messages(members),
+        _estimated_tokens(members),
         _count(members, "n", _MOST_CHOICES) or 1,
         _count(members, "max_completion_tokens", _MOST_TOKENS) or _count(members, "max_tokens", _MOST_TOKENS),
     )
@@ -91,7 +106,7 @@ def plain_prompt(request: CompletionRequest) -> list[PromptMessage]:
     wanted = _member(request.raw.members, "response_format", dict[str, Any])
     if wanted is not None and wanted.get("type") != "text":
         raise RequestInvalid("This model answers with plain text.", "response_format")
-    return [_plain(number, message) for number, message in enumerate(request.messages)]
+    return [_plain(number, message) for number, message in enumerate(_messages(request.raw.members))]
 
 
 def _plain(number: int, message: _Message) -> PromptMessage:
@@ -108,26 +123,25 @@ def _plain(number: int, message: _Message) -> PromptMessage:
     raise RequestInvalid("This model knows system, user and assistant.", f"messages[{number}].role")
 
 
-def _text(content: Any) -> str | None:
-    if isinstance(content, str):
-        return content
+def _text(content: str | list[_Part] | None) -> str | None:
     if not isinstance(content, list):
-        return None
-    texts = [part["text"] for part in content if _is_text(part)]
+        return content
+    texts = [part.text for part in content if part.type == "text" and part.text is not None]
     return "".join(texts) if len(texts) == len(content) else None
 
 
-def _is_text(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+def _estimated_tokens(members: Mapping[str, msgspec.Raw]) -> int:
+    """Of all that a model may read: tools and schemas are as good a place for words as messages are."""
+    others = sum(len(bytes(raw)) for name, raw in members.items() if name != "messages") // _BYTES_PER_TOKEN
+    return min(others + sum(message.tokens() for message in _messages(members)), _MOST_TOKENS)
 
 
-def _size(content: Any) -> int:
+def _size(content: str | list[_Part] | None) -> int:
+    if content is None:
+        return 0
     if isinstance(content, str):
         return len(content.encode("utf-8", "replace")) // _BYTES_PER_TOKEN
-    if not isinstance(content, list):
-        return 0
-    texts = [part["text"] for part in content if _is_text(part)]
-    return sum(_size(text) for text in texts) + _TOKENS_PER_PART * (len(content) - len(texts))
+    return sum(_TOKENS_PER_PART if part.type != "text" else _size(part.text) for part in content)
 
 
 def _model(members: Mapping[str, msgspec.Raw]) -> str:

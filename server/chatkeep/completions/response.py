@@ -112,6 +112,8 @@ class CompletionResponse(Response):
         answer: Answer | None = None
         try:
             await self._order.account.reserve()
+            # Whoever leaves from here on has had a model read the prompt, and perhaps write for a long time.
+            self._tally = Tally()
             answer = await ask(self._chat_model, self._order.request)
             async with contextlib.aclosing(answer.pieces()) as pieces:
                 if not self._order.request.raw.stream:
@@ -119,8 +121,10 @@ class CompletionResponse(Response):
                 async for piece in pieces:
                     await self._pass_on(piece, send)
         except ModelError as error:
+            self._tally = None
             return failure_of(error, self._order.request.raw.members)
         except ChatkeepError as error:
+            self._tally = None
             return Failure.of(error)
         except _ReaderGone:
             self._ending = "gone"

@@ -25,6 +25,8 @@ from chatkeep.llm.model import ModelError
 
 # What an answer may become where its caller does not say: a place in the quota, not a bound.
 _LIKELY_COMPLETION_TOKENS = 4096
+# More than there are in any answers to one request, and fewer than a column holds.
+_MOST_COMPLETION_TOKENS = 100_000_000
 
 
 class OpenAIRoute(PolicyFirst):
@@ -90,5 +92,5 @@ async def complete(request: Request, owner: CompletionsOwner, payer: CurrentPaye
 
 
 def _claim(asked: CompletionRequest, model: str) -> Claim:
-    at_most = (asked.at_most or _LIKELY_COMPLETION_TOKENS) * asked.choices
-    return Claim(str(uuid7()), model, asked.estimated_prompt_tokens(), at_most, "completions")
+    at_most = min((asked.at_most or _LIKELY_COMPLETION_TOKENS) * asked.choices, _MOST_COMPLETION_TOKENS)
+    return Claim(str(uuid7()), model, asked.prompt_tokens, at_most, "completions")

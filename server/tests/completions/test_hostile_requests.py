@@ -1,0 +1,114 @@
+"""Requests made to cost the server much and their sender little; each test is named after the attack."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from chatkeep.completions.accounting import Account
+from chatkeep.completions.errors import RequestInvalid
+from chatkeep.completions.requests import read_request
+from chatkeep.completions.routes import _claim
+from chatkeep.completions.tally import Tally
+from chatkeep.db import Database
+from chatkeep.identity import OwnerId
+from chatkeep.limits.quotas import Claim, Payer, Quotas
+from chatkeep.limits.tables import usage_records
+from chatkeep.llm.testing import eventually
+from chatkeep.row_security import EVERYBODY
+from server.tests.completions.conftest import Door
+
+HELLO = '[{"role":"user","content":"hello"}]'
+CONTENT = '[{"role":"user","content":[?]}]'
+WORDS = "word " * 10_000
+
+
+def request(more: str, messages: str = HELLO) -> bytes:
+    return f'{{"model":"m","messages":{messages}{more}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        request("", CONTENT.replace("?", ",".join(["{}"] * 400_000))),
+        request("", CONTENT.replace("?", "[" + ",".join(["[]"] * 400_000) + "]")),
+        request("", "[" + ",".join(['{"role":"u"}'] * 200_000) + "]"),
+        request("".join(f',"{number}":1' for number in range(400_000))),
+    ],
+    ids=["parts", "nested", "messages", "members"],
+)
+def test_millions_of_little_pieces_are_not_taken_apart(body: bytes) -> None:
+    with pytest.raises(RequestInvalid):
+        read_request(body)
+
+
+def test_figures_beyond_any_column_hold_what_a_column_can() -> None:
+    parts = CONTENT.replace("?", ",".join(['{"type":"image_url"}'] * 100_000))
+    claim = _claim(read_request(request(',"n":128,"max_tokens":100000000', parts)), "m")
+    assert claim.prompt_tokens + claim.at_most_completion < 2**31
+
+
+@pytest.mark.parametrize("member", ["functions", "response_format", "prediction"])
+def test_a_prompt_that_hides_in_another_member_is_counted(member: str) -> None:
+    hidden = f'{{"description":"{WORDS}"}}'
+    assert read_request(request(f',"{member}":{hidden}')).prompt_tokens > 10_000
+
+
+@pytest.mark.parametrize("member", ["name", "function_call", "reasoning_content"])
+def test_a_prompt_that_hides_beside_a_messages_content_is_counted(member: str) -> None:
+    message = f'[{{"role":"assistant","{member}":"{WORDS}"}}]'
+    assert read_request(request("", message)).prompt_tokens > 10_000
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_whoever_leaves_a_model_at_work_pays_for_the_prompt(door: Door) -> None:
+    async def settled() -> Any:
+        async with door.services.database.reading(EVERYBODY) as db:
+            newest = select(usage_records).order_by(usage_records.c.id.desc()).limit(1)
+            row = (await db.execute(newest)).first()
+        return row if row is not None and row.state == "settled" else None
+
+    body = {"model": "two/scripted", "messages": [{"role": "user", "content": "word " * 1000 + "[[fault silent]]"}]}
+    async with httpx.AsyncClient(base_url=door.url, headers={"Authorization": f"Bearer {door.key}"}) as http:
+        asking = asyncio.create_task(http.post("/v1/chat/completions", json=body, timeout=60))
+        await eventually(lambda: len(door.two.requests) == 1)
+        asking.cancel()
+    async with asyncio.timeout(30):
+        while (record := await settled()) is None:  # noqa: ASYNC110 - told by SQL
+            await asyncio.sleep(0.005)
+    assert record.prompt_tokens > 1000
+    assert record.completion_tokens == 0
+
+
+async def test_whoever_leaves_while_their_place_is_written_down_does_not_keep_it(
+    database: Database, alice: OwnerId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Account(database, Quotas(), alice, Payer(), Claim("0" * 32, "m", 1, 1, "completions"))
+    writing = database.writing
+
+    def and_then_leave(owner: OwnerId) -> Any:
+        return _Left(writing(owner))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "writing", and_then_leave)
+        with pytest.raises(asyncio.CancelledError):
+            await account.reserve()
+    assert await account.settle(Tally())
+    async with database.reading(alice) as db:
+        assert (await db.execute(select(usage_records.c.state))).scalars().all() == ["settled"]
+
+
+class _Left:
+    """A transaction that is committed, and of which nobody hears, since whoever waited for it has been cancelled."""
+
+    def __init__(self, transaction: Any) -> None:
+        self._transaction = transaction
+
+    async def __aenter__(self) -> Any:
+        return await self._transaction.__aenter__()
+
+    async def __aexit__(self, *reason: object) -> None:
+        await self._transaction.__aexit__(*reason)
+        raise asyncio.CancelledError
