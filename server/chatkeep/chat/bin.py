@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Update, select, update
+from sqlalchemy import ColumnElement, Update, and_, or_, select, update
 
 from chatkeep.chat.generations import find_running, request_stop
 from chatkeep.chat.records import ChatSession, Generation
 from chatkeep.chat.sessions import delete_session, get_session, lock_session
 from chatkeep.chat.tables import chat_sessions
 from chatkeep.db import Database, Db
-from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
 from chatkeep.row_security import EVERYBODY
 
@@ -61,16 +61,14 @@ async def restore(db: Db, owner: OwnerId, session_id: str) -> ChatSession:
 
 async def purge(database: Database, now: datetime) -> int:
     """Delete what has been in the bin for long enough, and temporary chats whose time is over; returns how many."""
-    sessions = chat_sessions.c
-    columns = select(sessions.owner, sessions.id)
-    binned = columns.where(sessions.deleted_at.is_not(None), sessions.deleted_at <= now - KEEP_DELETED)
-    expired = columns.where(sessions.expires_at.is_not(None), sessions.expires_at <= now)
+    columns = select(chat_sessions.c.owner, chat_sessions.c.id)
     async with database.reading(EVERYBODY) as db:
-        due = [row for wanted in (binned, expired) for row in (await db.execute(wanted.limit(_AT_ONCE))).all()]
-    for owner, session_id in due:
+        wanted = [columns.where(*due).limit(_AT_ONCE) for due in _due(now)]
+        found = [row for statement in wanted for row in (await db.execute(statement)).all()]
+    for owner, session_id in found:
         # One transaction each: whoever wants to write waits for one chat to go, and not for all.
-        await _delete_if_there(database, OwnerId(owner), session_id)
-    return len(due)
+        await _delete_if_due(database, OwnerId(owner), session_id, now)
+    return len(found)
 
 
 async def keep_purging(database: Database) -> None:
@@ -84,12 +82,19 @@ async def keep_purging(database: Database) -> None:
         await asyncio.sleep(PURGE_SECONDS)
 
 
-async def _delete_if_there(database: Database, owner: OwnerId, session_id: str) -> None:
-    try:
-        async with database.writing(owner) as db:
+async def _delete_if_due(database: Database, owner: OwnerId, session_id: str, now: datetime) -> None:
+    """Asked once more, under the lock: it may have been brought back, or written to, since it was found."""
+    due = or_(*(and_(*conditions) for conditions in _due(now)))
+    this = select(chat_sessions.c.id).where(chat_sessions.c.owner == owner, chat_sessions.c.id == session_id, due)
+    async with database.writing(owner) as db:
+        if (await db.execute(this.with_for_update())).first() is not None:
             await delete_session(db, owner, session_id)
-    except NotFound:
-        log.debug("another instance was first to delete %s", session_id)
+
+
+def _due(now: datetime) -> tuple[Sequence[ColumnElement[bool]], ...]:
+    """What is true of the sessions that are to go: in the bin for long enough, or temporary and over."""
+    deleted_at, expires_at = chat_sessions.c.deleted_at, chat_sessions.c.expires_at
+    return (deleted_at.is_not(None), deleted_at <= now - KEEP_DELETED), (expires_at.is_not(None), expires_at <= now)
 
 
 def _this(owner: OwnerId, session_id: str) -> Update:

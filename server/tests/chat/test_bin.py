@@ -1,5 +1,7 @@
 """The bin, the archive, pins and temporary chats; on SQLite and PostgreSQL."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -122,3 +124,31 @@ async def test_pins_and_the_archive_are_shelves(database: Database, alice: Owner
         assert await titles(db, alice, Shelf(pinned=True)) == ["pinned"]
         await change_session(db, alice, chat.id, {"archived": False}, NOW)
         assert await titles(db, alice, Shelf(archived=True)) == []
+
+
+async def test_what_comes_back_while_the_bin_is_emptied_is_kept(
+    database: Database, alice: OwnerId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.writing(alice) as db:
+        binned = await create_session(db, alice, "binned", None, NOW)
+        await throw_away(db, alice, binned.id, NOW)
+        spoken = await create_session(db, alice, "spoken", None, LATER - TEMPORARY, temporary=True)
+    writing, came_back = database.writing, False
+
+    @asynccontextmanager
+    async def after_somebody_else(owner: OwnerId) -> AsyncIterator[Db]:
+        nonlocal came_back
+        if not came_back:
+            came_back = True
+            async with writing(alice) as db:
+                await restore(db, alice, binned.id)
+                await touch_session(db, alice, spoken.id, "hello", LATER)
+        async with writing(owner) as db:
+            yield db
+
+    monkeypatch.setattr(database, "writing", after_somebody_else)
+    await purge(database, LATER)
+    assert came_back
+    async with database.reading(alice) as db:
+        for kept in (binned, spoken):
+            assert await find_session(db, alice, kept.id) is not None
