@@ -81,7 +81,8 @@ async def with_siblings(db: Db, owner: OwnerId, session_id: str, items: Sequence
     ranked = union_all(*among).subquery()
     wanted = select(ranked).where(ranked.c.id.in_([message.id for message in items]))
     siblings = {row.id: Siblings(*row[1:]) for row in await db.execute(wanted)}
-    return [replace(message, siblings=siblings[message.id]) for message in items]
+    # What has been deleted since `items` were read is left out.
+    return [replace(message, siblings=siblings[message.id]) for message in items if message.id in siblings]
 
 
 def _path(owner: OwnerId, session_id: str, leaf_id: str, steps: int | None = None) -> CTE:

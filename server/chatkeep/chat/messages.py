@@ -128,7 +128,8 @@ async def read_page(
         return Page(items=[])
     statement = _of_session(owner, session_id).where(messages.c.id.in_(ids)).order_by(order)
     items = [_message(row) for row in (await db.execute(statement)).mappings()]
-    more = len(ids) < len(found)
+    # What was there a moment ago may have been deleted with its session.
+    more = bool(items) and len(ids) < len(found)
     return Page(items=items, next_cursor=Cursor(items[-1].created_at, items[-1].id).encode() if more else None)
 
 

@@ -8,7 +8,7 @@ import pytest
 from chatkeep.chat.branches import find_leaf_id, get_newest_below, list_branch, with_siblings
 from chatkeep.chat.messages import Turn, add_message, list_messages
 from chatkeep.chat.records import ChatSession, Message, Siblings
-from chatkeep.chat.sessions import create_session, get_session, show_leaf
+from chatkeep.chat.sessions import create_session, delete_session, get_session, show_leaf
 from chatkeep.db import Database
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
@@ -112,3 +112,18 @@ async def test_a_leaf_out_of_another_session_or_of_somebody_else_is_not_there(
         with pytest.raises(NotFound):
             await get_newest_below(db, bob, session.id, ids["q1"])
         assert (await list_branch(db, bob, session.id, ids["q5"], 9, None, newest_first=False)).items == []
+
+
+async def test_a_session_that_is_deleted_while_it_is_read_is_no_error(
+    database: Database, alice: OwnerId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, _ = await planted(database, alice, TREE)
+    async with database.writing(alice) as db:
+        items = (await list_messages(db, alice, session.id, 9, None)).items
+        # Chosen by their sizes, and gone before they are read.
+        with monkeypatch.context() as patched:
+            patched.setattr("chatkeep.chat.messages._within", lambda *_: [session.id])
+            page = await list_messages(db, alice, session.id, 2, None)
+        assert (page.items, page.next_cursor) == ([], None)
+        await delete_session(db, alice, session.id)
+        assert await with_siblings(db, alice, session.id, items) == []
