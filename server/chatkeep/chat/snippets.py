@@ -40,7 +40,7 @@ def snippet_of(text: str, words: Sequence[str]) -> Snippet:
     one.
     """
     folding = _Folded()
-    folded = text.translate(folding)
+    folded = text.lower() if text.isascii() else text.translate(folding)
     wanted = [re.escape(word.translate(folding)) for word in words]
     patterns = [rf"{word}(?![^\W_])" for word in wanted[:-1]] + wanted[-1:]
     looked_for = re.compile(rf"(?<![^\W_])(?:{'|'.join(patterns)})")
