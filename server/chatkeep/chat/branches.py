@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import CTE, Select, func, literal, select, union_all
+from sqlalchemy import CTE, ColumnElement, Select, func, literal, select, union_all
 
 from chatkeep.chat.messages import find_newest_id, read_page
 from chatkeep.chat.records import ChatSession, Message, Siblings
@@ -75,9 +75,11 @@ async def with_siblings(db: Db, owner: OwnerId, session_id: str, items: Sequence
     if not items:
         return []
     parents = {message.parent_id for message in items}
-    among = [_ranked(owner, session_id).where(messages.c.parent_id.in_(sorted(parents - {None}, key=str)))]
+    # By parent alone, whose children are all in its session: asked for both, SQLite would walk through the session.
+    among = [_ranked(messages.c.owner == owner, messages.c.parent_id.in_(sorted(parents - {None}, key=str)))]
     if None in parents:
-        among.append(_ranked(owner, session_id).where(messages.c.parent_id.is_(None)))
+        roots = (messages.c.session_id == session_id, messages.c.parent_id.is_(None))
+        among.append(_ranked(messages.c.owner == owner, *roots))
     ranked = union_all(*among).subquery()
     wanted = select(ranked).where(ranked.c.id.in_([message.id for message in items]))
     siblings = {row.id: Siblings(*row[1:]) for row in await db.execute(wanted)}
@@ -89,23 +91,22 @@ def _path(owner: OwnerId, session_id: str, leaf_id: str, steps: int | None = Non
     """From `leaf_id` up, `steps` parents far, or to the first message."""
     here = _of_session(owner, session_id, messages.c.id, messages.c.parent_id, literal(0).label("step"))
     path = here.where(messages.c.id == leaf_id).cte("path", recursive=True)
-    up = _of_session(owner, session_id, messages.c.id, messages.c.parent_id, path.c.step + 1)
-    up = up.join(path, messages.c.id == path.c.parent_id).where(messages.c.id < path.c.id)
+    # Not by a join, for which SQLite, once it has statistics, first reads the ids of all messages.
+    above = select(messages.c.parent_id).where(messages.c.owner == owner, messages.c.id == path.c.parent_id)
+    up = select(path.c.parent_id, above.scalar_subquery(), path.c.step + 1).where(path.c.parent_id < path.c.id)
     return path.union_all(up.where(path.c.step < steps) if steps is not None else up)
 
 
-def _ranked(owner: OwnerId, session_id: str) -> Select[Any]:
+def _ranked(*which: ColumnElement[bool]) -> Select[Any]:
     id_, parent_id = messages.c.id, messages.c.parent_id
     in_order: dict[str, Any] = {"partition_by": parent_id, "order_by": id_}
-    return _of_session(
-        owner,
-        session_id,
+    return select(
         id_,
         func.row_number().over(**in_order),
         func.count().over(partition_by=parent_id),
         func.lag(id_, type_=_ID).over(**in_order),
         func.lead(id_, type_=_ID).over(**in_order),
-    )
+    ).where(*which)
 
 
 def _of_session(owner: OwnerId, session_id: str, *columns: Any) -> Select[Any]:

@@ -119,9 +119,10 @@ async def read_page(
     """The messages whose ids `wanted` selects, which asks for one more than `limit` to know whether there is more; a
     page ends after `limit` of them or about 4 MiB of text.
     """
-    chosen = wanted.subquery()
+    # Asked for in the same statement, SQLite looks through all messages for those few, once it has statistics.
+    chosen = (await db.execute(wanted)).scalars().all()
     order = messages.c.id.desc() if newest_first else messages.c.id
-    sizes = select(messages.c.id, func.length(messages.c.content)).join(chosen, chosen.c.id == messages.c.id)
+    sizes = select(messages.c.id, func.length(messages.c.content)).where(messages.c.id.in_(chosen))
     found = (await db.execute(sizes.order_by(order))).all()
     ids = _within([(row[0], row[1]) for row in found[:limit]], _MAX_PAGE_CHARACTERS)
     if not ids:
