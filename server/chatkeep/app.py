@@ -62,6 +62,8 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_BODY_BYTES_AT = {
     "/chat/send": 2 * 1024 * 1024,
     "/chat/import": 32 * 1024 * 1024,
+    # The page's form, which hands its file on to /chat/import.
+    "/account/data": 32 * 1024 * 1024,
     "/v1/chat/completions": 20 * 1024 * 1024,
 }
 

@@ -52,7 +52,7 @@ async def upload(visit: Visit, path: str) -> Any:
     """
     if not brings_file(visit.request.headers):
         raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, "no_file", "Choose a file first.")
-    sent = {name: visit.request.headers[name] for name in _KEPT if name in visit.request.headers}
+    sent = {"content-type": visit.request.headers["content-type"]}
     try:
         answer = await visit.requests.http.post(
             path, content=visit.request.stream(), headers=sent | _headers(visit), timeout=_IMPORT_TIMEOUT

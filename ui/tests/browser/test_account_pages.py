@@ -1,10 +1,11 @@
 """What the pages of the account need a browser for: passkeys, and how everything looks to axe."""
 
+import json
 import secrets
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 
 from testbed.chatkeep_server import ServerProcess
 from ui.tests.browser.people import ADMIN, PASSWORD, THEMES, violations
@@ -109,6 +110,18 @@ def test_a_mailed_token_goes_into_the_form_and_out_of_the_address(page: Page) ->
     expect(page.locator("input[name=token]")).to_have_value("a-token")
     expect(page.get_by_label("Code from the mail")).to_be_hidden()
     assert page.url.endswith("/reset-password")
+
+
+def test_a_file_larger_than_any_other_form_is_imported(page: Page) -> None:
+    register(page)
+    page.goto("/account/data")
+    said = {"id": "1", "parent": None, "message": {"author": {"role": "user"}, "content": {"parts": ["a" * 150_000]}}}
+    chat = {"title": "Herons", "create_time": 1, "mapping": {"1": said}}
+    file = FilePayload(name="conversations.json", mimeType="application/json", buffer=json.dumps([chat]).encode())
+    page.locator("#file").set_input_files(file)
+    press(page, "Import")
+
+    expect(page.get_by_role("status")).to_contain_text("1 chat with 1 message came in.")
 
 
 def test_axe_finds_no_violation_on_the_pages_of_an_account(page: Page) -> None:
