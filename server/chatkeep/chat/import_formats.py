@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from io import BytesIO
 
 import msgspec
 
@@ -51,13 +51,30 @@ class Draft:
     archived_at: datetime | None = None
 
 
+# Of objects: what is three bytes in the file is a hundred in memory, and takes its time. A long chat has some 200,000.
+_MOST_OBJECTS = 1_000_000
+_MOST_ENTRIES = 100_000
+
+
+class _Object(msgspec.Struct, gc=False):
+    """Any; what is in it is passed over."""
+
+
+class _Part(msgspec.Struct, gc=False):
+    text: str | None = None
+
+
+# Anything else refuses its entry: to take it apart only to pass over it is what a hostile file waits for.
+_Parts = list[str | _Part | None]
+
+
 class _Author(msgspec.Struct):
     role: str = ""
 
 
 class _Content(msgspec.Struct):
     content_type: str = "text"
-    parts: list[Any] | None = None
+    parts: _Parts | None = None
 
 
 class _Metadata(msgspec.Struct):
@@ -92,7 +109,7 @@ class _Conversation(msgspec.Struct):
 
 class _HistoryMessage(msgspec.Struct, rename="camel"):
     role: str = ""
-    content: Any = ""
+    content: str | _Parts | None = ""
     parent_id: str | None = None
     timestamp: float | None = None
     model: str | None = None
@@ -123,9 +140,12 @@ class _WebUiEntry(msgspec.Struct):
 class _Shape(msgspec.Struct):
     """What tells the formats from each other."""
 
-    format: Any = None
+    format: msgspec.Raw = msgspec.Raw()
     mapping: msgspec.Raw = msgspec.Raw()
     chat: msgspec.Raw = msgspec.Raw()
+
+
+_FORMAT = msgspec.json.encode(FORMAT)
 
 
 def entries_of(body: bytes) -> Iterator[bytes]:
@@ -135,13 +155,18 @@ def entries_of(body: bytes) -> Iterator[bytes]:
         FileRefused: it is none of these.
     """
     body = body.removeprefix(b"\xef\xbb\xbf").strip()
+    if body.count(b"{") > _MOST_OBJECTS:
+        raise FileRefused("It is made of more pieces than can be read at once; split it.")
     try:
         if body.startswith(b"["):
+            # Counted first by what costs little: an entry that is no chat is told as such, and not ten million of them.
+            if len(msgspec.json.decode(body, type=list[_Object | str | float | bool | None])) > _MOST_ENTRIES:
+                raise FileRefused("It has more entries than can be read at once; split it.")
             return iter([bytes(raw) for raw in msgspec.json.decode(body, type=list[msgspec.Raw])])
         if not body.startswith(b"{"):
             raise FileRefused("It is neither a JSON list nor a JSON object.")
         if b"\n" in body and _is_json(body.partition(b"\n")[0]):
-            return (line for line in body.splitlines() if line.strip())
+            return (line for line in BytesIO(body) if line.strip())
         msgspec.json.decode(body, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError) as error:
         raise FileRefused(f"It cannot be read: {error}.") from None
@@ -156,7 +181,7 @@ def draft_of(entry: bytes, source: str) -> Draft:
     """
     try:
         shape = msgspec.json.decode(entry, type=_Shape)
-        if shape.format == FORMAT:
+        if bytes(shape.format) == _FORMAT:
             return _own(msgspec.json.decode(entry, type=ExportedChat))
         if bytes(shape.mapping):
             return _of_chatgpt(msgspec.json.decode(entry, type=_Conversation), source)
@@ -252,13 +277,13 @@ def _said(parent: str | None, role: str, text: str, at: float | None, model: str
     return DraftMessage(parent, role, text, _moment(at), model=model)
 
 
-def _text(content: Any) -> str:
+def _text(content: str | _Parts | None) -> str:
     """A text, or the texts among the parts of one; pictures and files are not taken."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
-    return "\n\n".join(text for text in texts if isinstance(text, str))
+    texts = [part.text if isinstance(part, _Part) else part for part in parts]
+    return "\n\n".join(text for text in texts if text is not None)
 
 
 def _moment(seconds: float | None) -> datetime | None:

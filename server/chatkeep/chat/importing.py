@@ -12,6 +12,8 @@ from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from chatkeep.chat.exported_chat import Flat
 from chatkeep.chat.import_formats import Draft, DraftMessage, EntryRefused, draft_of
 from chatkeep.chat.messages import insert_messages
@@ -23,6 +25,7 @@ from chatkeep.identity import OwnerId
 MAX_CHATS = 10_000
 MAX_MESSAGES = 20_000
 MAX_CHARACTERS = 1_000_000
+_MAX_BYTES_BESIDE_TEXT = 100_000
 # As many refusals are told one by one.
 _MAX_TOLD = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,11 +102,13 @@ def build(owner: OwnerId, draft: Draft, now: datetime) -> tuple[ChatSession, lis
         kept[key] = parent_id
         if one.role is None:
             continue
-        if len(one.content) > MAX_CHARACTERS:
+        if max(len(one.content), len(one.reasoning or "")) > MAX_CHARACTERS:
             raise EntryRefused(f"One of its messages has more than {MAX_CHARACTERS} characters.")
+        if len(msgspec.json.encode((one.citations, one.usage, one.error))) > _MAX_BYTES_BESIDE_TEXT:
+            raise EntryRefused("One of its messages has more beside its text than any message has.")
         said_at = _within(one.created_at or latest, now)
         latest = max(latest, said_at)
-        kept[key] = id_ = _id(latest, len(messages) + 1, owner, f"{draft.source} {key}")
+        kept[key] = id_ = _id(latest, len(messages) + 1, owner, f"{draft.source!r} {key!r}")
         messages.append(_message(id_, session_id, parent_id, one, said_at))
     if draft.messages and not messages:
         raise EntryRefused("There is no message in it that a person or a model has written.")

@@ -31,6 +31,7 @@ _UP_FROM = (
 _WRITE = update(messages).where(messages.c.owner == bindparam("of_owner"), messages.c.id == bindparam("message"))
 
 _ROWS_AT_ONCE = 500
+_LENGTH = func.length(messages.c.content) + func.coalesce(func.length(messages.c.reasoning), 0)
 _MAX_PAGE_CHARACTERS = 4 * 1024 * 1024
 
 
@@ -122,7 +123,7 @@ async def read_page(
     # Asked for in the same statement, SQLite looks through all messages for those few, once it has statistics.
     chosen = (await db.execute(wanted)).scalars().all()
     order = messages.c.id.desc() if newest_first else messages.c.id
-    sizes = select(messages.c.id, func.length(messages.c.content)).where(messages.c.id.in_(chosen))
+    sizes = select(messages.c.id, _LENGTH).where(messages.c.id.in_(chosen))
     found = (await db.execute(sizes.order_by(order))).all()
     ids = _within([(row[0], row[1]) for row in found[:limit]], _MAX_PAGE_CHARACTERS)
     if not ids:

@@ -280,3 +280,53 @@ def test_a_file_may_be_a_list_an_object_or_lines(tmp_path: Path) -> None:
     assert len(list(entries_of(b'\xef\xbb\xbf [{"a": 1}, {"b": 2}] '))) == 2
     assert len(list(entries_of(b'{"a": 1}\n\n{"b": 2}\n'))) == 2
     assert len(list(entries_of(b'{\n"a": 1\n}'))) == 1
+
+
+NESTED = "[" + ",".join(["[]"] * 100_000) + "]"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '{"mapping":{"a":{"message":{"author":{},"content":{"parts":[%s]}}}}}',
+        '{"chat":{"history":{"messages":{"a":{"content":[%s]}}}}}',
+        '{"format":%s}',
+    ],
+    ids=["chatgpt", "open-webui", "format"],
+)
+def test_what_is_nested_where_nothing_is_read_is_not_taken_apart(entry: str) -> None:
+    with pytest.raises(EntryRefused):
+        draft_of(entry.replace("%s", NESTED).encode(), "source")
+
+
+@pytest.mark.parametrize("item", ["1", "{}"])
+def test_millions_of_entries_are_refused_before_they_are_made(item: str) -> None:
+    with pytest.raises(FileRefused):
+        entries_of(f"[{','.join([item] * 1_100_000)}]".encode())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"reasoning": "x" * 1_000_001}, {"citations": [{"title": "x" * 1000}] * 1000}, {"usage": {"x" * 200_000: 1}}],
+    ids=["reasoning", "citations", "usage"],
+)
+async def test_a_message_is_not_large_beside_its_text(database: Database, alice: OwnerId, more: dict[str, Any]) -> None:
+    message = {"id": "m", "role": "assistant", "content": "hello", "created_at": NOW.isoformat(), **more}
+    chat = {"format": FORMAT, "id": "c", "created_at": NOW.isoformat(), "updated_at": NOW.isoformat()}
+    imported = await import_file(database, alice, {**chat, "messages": [message]})
+    assert (imported.sessions, len(imported.skipped)) == (0, 1)
+
+
+async def test_names_that_run_together_are_no_fault(database: Database, alice: OwnerId) -> None:
+    at = NOW.isoformat()
+    chats = [
+        {
+            "format": FORMAT,
+            "id": source,
+            "created_at": at,
+            "updated_at": at,
+            "messages": [{"id": key, "role": "user", "content": "hello", "created_at": at}],
+        }
+        for source, key in (("a", "b c"), ("a b", "c"))
+    ]
+    assert (await import_file(database, alice, chats)).sessions == 2
