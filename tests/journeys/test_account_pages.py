@@ -316,7 +316,7 @@ def test_the_trail_is_shown_and_comes_as_a_file(admin: Visitor, ada: Visitor) ->
     assert "<strong>login</strong>" in admin.get(f"/manage/audit?user_id={me}&action=login")
     assert "user.registered" not in admin.text
     export = admin.http.post("/manage/audit", data={"do": "export"})
-    assert export.headers["content-disposition"] == 'attachment; filename="audit.jsonl"'
+    assert re.fullmatch(r'attachment; filename="audit-\d{4}-\d\d-\d\d\.jsonl"', export.headers["content-disposition"])
     assert f'"{me}"' in export.text
     assert "audit.exported" in admin.get("/manage/audit")
 
