@@ -17,6 +17,8 @@ _MOST_TOKENS = 100_000_000
 _MOST_PIECES = 300_000
 # What a picture or a file costs is its endpoint's to say; for the estimate it is that of a large picture.
 _TOKENS_PER_PART = 1500
+# By these some endpoints let others answer than the model that is named, whose limits and prices hold here.
+_OTHER_MODELS = ("models", "fallbacks", "context_window_fallbacks")
 _TOKENS_PER_MESSAGE = 8
 _BYTES_PER_TOKEN = 4
 
@@ -78,6 +80,9 @@ def read_request(body: bytes) -> CompletionRequest:
         raise RequestInvalid("The body is not JSON. Send well-formed JSON in UTF-8.") from None
     if len(members) > _MOST_MEMBERS:
         raise RequestInvalid(f"A request has {_MOST_MEMBERS} members at most.")
+    for name in _OTHER_MODELS:
+        if name in members:
+            raise RequestInvalid(f"{name} is not taken here: name one model.", name)
     stream = _member(members, "stream", bool) or False
     options = _member(members, "stream_options", _StreamOptions)
     if options is not None and not stream:

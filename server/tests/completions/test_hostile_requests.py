@@ -62,6 +62,13 @@ def test_a_prompt_that_hides_beside_a_messages_content_is_counted(member: str) -
     assert read_request(request("", message)).prompt_tokens > 10_000
 
 
+@pytest.mark.parametrize("member", ["models", "fallbacks", "context_window_fallbacks"])
+def test_a_dearer_model_does_not_answer_in_the_name_of_a_cheap_one(member: str) -> None:
+    with pytest.raises(RequestInvalid, match="name one model") as refused:
+        read_request(request(f',"{member}":["dear"]'))
+    assert refused.value.param == member
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_whoever_leaves_a_model_at_work_pays_for_the_prompt(door: Door) -> None:
     async def settled() -> Any:
