@@ -108,4 +108,4 @@ def test_the_list_of_decisions_is_complete() -> None:
     folder = ROOT / "docs/decisions"
     listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text())
     assert listed == sorted(path.name for path in folder.glob("[0-9]*.md"))
-    assert len({name[:4] for name in listed}) == len(listed), "a number is taken once"
+    assert [int(name[:4]) for name in listed] == list(range(1, len(listed) + 1)), "numbered without a gap"
