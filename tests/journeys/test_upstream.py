@@ -55,7 +55,7 @@ def test_an_answer_comes_through_whole(alice: Person) -> None:
 
 def test_nobody_need_stay_for_an_answer_without_end() -> None:
     """The scripted endpoint goes on serving: a write to somebody who left neither waits nor fails."""
-    question = b'{"model":"scripted","messages":[{"role":"user","content":"[[fault endless-line]]"}]}'
+    question = b'{"model":"scripted","stream":true,"messages":[{"role":"user","content":"[[fault endless-line]]"}]}'
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(question)
     with running_upstream() as base_url:
         for leaves_after in range(0, 1_000_000, 25_000):
