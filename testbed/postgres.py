@@ -68,6 +68,11 @@ class PostgresServer:
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
+    def replace_database(self, name: str, *, template: str) -> None:
+        """Make it anew, as a copy of another that nobody is connected to."""
+        self.drop_database(name)
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+
     def drop_database(self, name: str) -> None:
         """Remove a database, also under the feet of those who still use it."""
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

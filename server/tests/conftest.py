@@ -1,8 +1,12 @@
 """What the server's tests share: a migrated database of either kind, and an owner with someone else beside them."""
 
+import asyncio
 import logging
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -10,6 +14,7 @@ from authkeep.testing import CredentialsInLogs
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId
 from chatkeep.migrations.schema import upgrade
+from testbed.postgres import PostgresServer
 
 ALICE = OwnerId("0198c0de-0000-7000-8000-00000000000a")
 BOB = OwnerId("0198c0de-0000-7000-8000-00000000000b")
@@ -37,11 +42,49 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the schema that the migrations build, to be copied: to migrate anew takes half a second."""
+    file = tmp_path_factory.mktemp("migrated") / "test.db"
+    _migrate(f"sqlite+aiosqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_name(postgres: PostgresServer) -> str:
+    """The same in PostgreSQL."""
+    name = postgres.create_database()
+    _migrate(postgres.url(name))
+    return name
+
+
+def _migrate(url: str) -> None:
+    async def run() -> None:
+        database = Database(url)
+        await upgrade(database)
+        await database.aclose()
+
+    # Where this is asked for, another loop may be about to run.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, run()).result()
+
+
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database with the schema that the migrations build, as in production."""
-    database = Database(database_url)
-    await upgrade(database)
+def migrated_url(request: pytest.FixtureRequest, database_url: str) -> str:
+    """`database_url`, with the schema."""
+    parts = urlsplit(database_url)
+    if parts.scheme.startswith("sqlite"):
+        shutil.copyfile(request.getfixturevalue("migrated_file"), parts.path[1:])
+    else:
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        postgres.replace_database(parts.path[1:], template=request.getfixturevalue("migrated_name"))
+    return database_url
+
+
+@pytest.fixture
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    """A database as in production."""
+    database = Database(migrated_url)
     yield database
     await database.aclose()
 
