@@ -29,6 +29,19 @@ class ChatServices:
     streams: OpenStreams
     imports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_IMPORTS_AT_ONCE))
 
+    async def default_for(self, owner: OwnerId, model: str | None) -> str | None:
+        """The model that answers where none is named, once `owner` may have one more stream and `model` is on offer.
+
+        To be asked before a transaction is open: the endpoint may take its time.
+
+        Raises:
+            TooManyStreams, UnknownModel: see `chat.errors` and `llm.catalogue`.
+        """
+        self.streams.check(owner)
+        if model is not None:
+            await self.catalogue.check(model)
+        return await self.catalogue.known_default()
+
     @contextmanager
     def following(self, owner: OwnerId, generation: Generation) -> Iterator[EventLog]:
         """The log of the owner's generation, counted as an open stream while the block lasts."""

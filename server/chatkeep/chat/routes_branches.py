@@ -56,10 +56,7 @@ async def show(owner: ChatOwner, session_id: UUID, body: LeafRequest, db: Writin
 
 
 async def _again(message_id: UUID, body: RegenerateRequest, services: Services, owner: ChatOwner) -> Again:
-    services.streams.check(owner)
-    if body.model is not None:
-        await services.catalogue.check(body.model)
-    return Again(str(message_id), body.model, await services.catalogue.known_default())
+    return Again(str(message_id), body.model, await services.default_for(owner, body.model))
 
 
 @router.post(

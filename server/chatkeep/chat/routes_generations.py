@@ -36,12 +36,8 @@ BEGUN: dict[int | str, dict[str, Any]] = {
 
 
 async def _new_message(body: SendRequest, services: Services, owner: ChatOwner) -> NewMessage:
-    """What can be refused or found out without a transaction is, before one is open."""
-    services.streams.check(owner)
-    if body.model is not None:
-        await services.catalogue.check(body.model)
+    default = await services.default_for(owner, body.model)
     parent_id = str(body.parent_id) if body.parent_id else None
-    default = await services.catalogue.known_default()
     return NewMessage(str(body.session_id), body.message, parent_id, body.model, default, body.root)
 
 
