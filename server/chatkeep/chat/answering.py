@@ -70,17 +70,8 @@ class Answering:
 
     def start(self) -> asyncio.Task[None]:
         """Begin; to be called once the generation's row is committed."""
-        generation = self.generation
-        self.log.append(
-            "generation.created",
-            {
-                "session_id": generation.session_id,
-                "user_message_id": generation.user_message_id,
-                "message_id": generation.message_id,
-                "model": generation.model,
-            },
-        )
-        self._task = asyncio.create_task(self._run(), name=f"generation-{generation.id}")
+        self.log.append("generation.created", self.generation.opening)
+        self._task = asyncio.create_task(self._run(), name=f"generation-{self.generation.id}")
         return self._task
 
     def cancel(self, ending: State, reason: str = "") -> None:

@@ -83,14 +83,16 @@ class Mirrors:
             if self.feed is not None:
                 self.feed.unfollow(mirror.owner, mirror.log)
         lagging = await self._list_lagging()
-        for generation_id, mirror in lagging.items():
-            async with self.database.reading(EVERYBODY) as db:
+        if not lagging:
+            return
+        async with self.database.reading(EVERYBODY) as db:
+            for generation_id, mirror in lagging.items():
                 checkpoint = await find_checkpoint(db, generation_id)
-            if checkpoint is None:
-                # Deleted with its chat: that counts as a stop.
-                mirror.log.append("generation.stopped")
-            else:
-                catch_up(mirror.log, checkpoint)
+                if checkpoint is None:
+                    # Deleted with its chat: that counts as a stop.
+                    mirror.log.append("generation.stopped")
+                else:
+                    catch_up(mirror.log, checkpoint)
 
     async def _list_lagging(self) -> dict[str, Mirror]:
         mirrors = {key: mirror for key, mirror in self._mirrors.items() if not mirror.log.ended}
@@ -115,21 +117,11 @@ def catch_up(event_log: EventLog, checkpoint: Checkpoint) -> None:
     last_seq = generation.last_seq or 0
     if generation.state.is_running:
         if last_seq > event_log.last_seq:
-            event_log.restart(last_seq, _opening(generation), checkpoint.text)
+            event_log.restart(last_seq, generation.opening, checkpoint.text)
         return
     before_the_end = last_seq - (2 if checkpoint.usage else 1)
     if before_the_end > event_log.last_seq:
-        event_log.restart(before_the_end, _opening(generation), checkpoint.text)
+        event_log.restart(before_the_end, generation.opening, checkpoint.text)
     if checkpoint.usage and event_log.last_seq == before_the_end:
         event_log.append("usage", dict(checkpoint.usage))
     event_log.append(f"generation.{generation.state}", generation.ending)
-
-
-def _opening(generation: Generation) -> dict[str, object]:
-    """What `generation.created` says; a snapshot says it too."""
-    return {
-        "session_id": generation.session_id,
-        "user_message_id": generation.user_message_id,
-        "message_id": generation.message_id,
-        "model": generation.model,
-    }

@@ -99,3 +99,9 @@ class Generation:
     request_digest: str
     ending: dict[str, Any] | None = None
     finished_at: datetime | None = None
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """What `generation.created` says, and every snapshot again."""
+        names = ("session_id", "user_message_id", "message_id", "model")
+        return {name: getattr(self, name) for name in names}
