@@ -26,7 +26,6 @@ from chatkeep.chat.routes_sessions import router as sessions_router
 from chatkeep.chat.routes_transfer import router as transfer_router
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_sessions_of
-from chatkeep.chat.turns import Turns
 from chatkeep.completions.dependencies import CompletionServices
 from chatkeep.completions.open_completions import OpenCompletions
 from chatkeep.completions.routes import router as completions_router
@@ -36,6 +35,7 @@ from chatkeep.limits.configured import configured_quotas
 from chatkeep.limits.dependencies import LimitServices
 from chatkeep.limits.ledger import delete_usage_of
 from chatkeep.limits.routes_usage import router as usage_router
+from chatkeep.limits.turns import Turns
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel
 from chatkeep.llm.openai import OpenAIChatModel
@@ -228,7 +228,9 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
         feed=_make_feed(settings),
         drain_seconds=settings.drain_seconds,
     )
-    chat = ChatServices(database, catalogue, runner, OpenStreams())
+    chat = ChatServices(
+        database, catalogue, runner, OpenStreams(), imported_bytes=settings.import_megabytes * 1024 * 1024
+    )
     completions = CompletionServices(database, chat_model, catalogue, quotas, OpenCompletions(settings.drain_seconds))
     return Parts(database, auth, shared, chat_model, chat, LimitServices(database, quotas), completions)
 

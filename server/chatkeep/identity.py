@@ -158,6 +158,7 @@ def make_auth(
         ValueError: the keys cannot be read or made, or mail cannot be sent this way; the message names the setting.
     """
     keys = signing_keys(settings)
+    limits = {"send": Limit.parse(settings.limit_send), "import": Limit.parse(settings.limit_import)}
     shared = shared or _by_the_database(database)
     return Auth(
         AuthSettings(
@@ -180,7 +181,7 @@ def make_auth(
         SqlStore(database.engine),
         keys,
         feed=shared.feed,
-        throttle=Throttle(shared.counters, {"send": Limit.parse(settings.limit_send)}),
+        throttle=Throttle(shared.counters, limits),
         setup_code=_setup_code(keys) if reachable_by_others(settings) else None,
         mailer=_mailer(settings),
         on_user_deleted=lambda user_id: on_owner_deleted(OwnerId(user_id)),

@@ -131,6 +131,13 @@ class Settings(BaseModel):
         "60/hour", description="Registrations per client address: enough for a class behind one."
     )
     limit_send: RateLimit = Field("60/minute", description="Messages per user.")
+    limit_import: RateLimit = Field("60/hour", description="Files of chats to import, per user.")
+    import_megabytes: int = Field(
+        512,
+        ge=0,
+        le=1_000_000,
+        description="MiB that a user's chats may grow to by imports. What they say themselves is bounded by quotas.",
+    )
     concurrent_answers: int = Field(
         256,
         ge=1,

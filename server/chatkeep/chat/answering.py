@@ -15,11 +15,11 @@ from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import Ending, find_generation, finish_generation
 from chatkeep.chat.messages import write_answer, write_reasoning
 from chatkeep.chat.records import Generation, State
-from chatkeep.chat.turns import Turns
 from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
 from chatkeep.limits.quotas import Outcome
 from chatkeep.limits.tokens import Tokens
+from chatkeep.limits.turns import Turns
 from chatkeep.llm.model import ChatModel, ModelError, Usage
 from chatkeep.settings_quotas import MICROS
 

@@ -6,7 +6,9 @@ ChatkeepError
 ├─ ParentNotAnswerable     422   the parent is not a message of this session that can be continued
 ├─ NotAnswerable           422   there is no question that could be answered once more
 ├─ ImportInvalid           422   the file is none that chats could be read from
-├─ UploadTooSlow           408   a file that is imported did not arrive in time
+├─ UploadTooSlow           408   a file that is imported trickles in
+├─ ImportsBusy             503   others' files are being imported, and go on being
+├─ StorageFull             507   the user's chats are as large as imports may make them
 ├─ TooManyStreams          429   the user holds as many streams open as anybody may
 ├─ LogGone                 410   the events have expired: read the message
 └─ Draining                503   the server is about to stop
@@ -70,7 +72,7 @@ class ImportInvalid(ChatkeepError):
 
 
 class UploadTooSlow(ChatkeepError):
-    """The file did not arrive in time."""
+    """The file trickles in."""
 
     status = 408
     code = "upload_too_slow"
@@ -78,6 +80,32 @@ class UploadTooSlow(ChatkeepError):
 
     def __init__(self) -> None:
         super().__init__("Try again over a faster connection, or with a smaller file.")
+
+
+class ImportsBusy(ChatkeepError):
+    """All places are taken, for longer than anybody should wait."""
+
+    status = 503
+    code = "imports_busy"
+    title = "Too many files are being imported"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "30"}
+
+    def __init__(self) -> None:
+        super().__init__("Yours has not been read. Try again in a minute.")
+
+
+class StorageFull(ChatkeepError):
+    """What there is stays, and grows by what is said; nothing more is imported."""
+
+    status = 507
+    code = "storage_full"
+    title = "There is no room for more"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"Your chats have grown to {max_bytes >> 20} MiB, beyond which none are imported. "
+            "Delete some for good, in the bin too."
+        )
 
 
 class TooManyStreams(ChatkeepError):

@@ -19,6 +19,7 @@ from chatkeep.chat.import_formats import Draft, DraftMessage, EntryRefused, draf
 from chatkeep.chat.messages import insert_messages
 from chatkeep.chat.records import ChatSession, Message
 from chatkeep.chat.sessions import TITLE_LENGTH, SessionExists, find_any_session, insert_session
+from chatkeep.chat.stored import size_of
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId
 
@@ -49,8 +50,10 @@ class Imported:
     skipped: list[Skipped] = field(default_factory=list)
 
 
-async def import_chats(database: Database, owner: OwnerId, entries: Iterator[bytes], now: datetime) -> Imported:
-    """Take what can be taken, each entry in a transaction of its own."""
+async def import_chats(
+    database: Database, owner: OwnerId, entries: Iterator[bytes], now: datetime, room: int
+) -> Imported:
+    """Take what can be taken, each entry in a transaction of its own, and of all no more than `room` bytes."""
     imported = Imported()
     for index, entry in enumerate(entries):
         title = None
@@ -59,7 +62,10 @@ async def import_chats(database: Database, owner: OwnerId, entries: Iterator[byt
                 raise EntryRefused(f"A file may hold {MAX_CHATS} chats; split it.")
             draft = draft_of(entry, hashlib.sha256(entry).hexdigest())
             title = _plain(draft.title or "")[:TITLE_LENGTH] or None
-            imported.messages += await _import(database, owner, draft, now)
+            session, messages = build(owner, draft, now)
+            await _import(database, owner, session, messages, draft.source, room)
+            room -= sum(map(size_of, messages))
+            imported.messages += len(messages)
             imported.sessions += 1
         except (EntryRefused, SessionExists) as refusal:
             if len(imported.skipped) < _MAX_TOLD:
@@ -69,17 +75,19 @@ async def import_chats(database: Database, owner: OwnerId, entries: Iterator[byt
     return imported
 
 
-async def _import(database: Database, owner: OwnerId, draft: Draft, now: datetime) -> int:
-    session, messages = build(owner, draft, now)
+async def _import(
+    database: Database, owner: OwnerId, session: ChatSession, messages: list[Message], source: str, room: int
+) -> None:
     async with database.writing(owner) as db:
         # A chat that never left is known by the id that it was exported with.
-        for id_ in (session.id, _uuid_or_none(draft.source)):
+        for id_ in (session.id, _uuid_or_none(source)):
             here = await find_any_session(db, owner, id_) if id_ else None
             if here is not None and (here.deleted_at is None or here.id == session.id):
                 raise EntryRefused("It is here already." if here.deleted_at is None else "It is in the bin.")
+        if sum(map(size_of, messages)) > room:
+            raise EntryRefused("There is no room for it. Delete chats for good, and import it again.")
         await insert_session(db, owner, session)
         await insert_messages(db, owner, messages)
-    return len(messages)
 
 
 def build(owner: OwnerId, draft: Draft, now: datetime) -> tuple[ChatSession, list[Message]]:

@@ -6,24 +6,24 @@ from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import Headers
 
 from chatkeep.chat.branches import find_leaf_id
 from chatkeep.chat.dependencies import ChatServices, ReadingDb, Services
-from chatkeep.chat.errors import ImportInvalid, UploadTooSlow
+from chatkeep.chat.errors import ImportInvalid
 from chatkeep.chat.export import all_as_lines, as_json, as_markdown
 from chatkeep.chat.form_file import file_of_form
 from chatkeep.chat.import_formats import FileRefused, entries_of
 from chatkeep.chat.importing import import_chats
 from chatkeep.chat.schemas import ImportedOut
 from chatkeep.chat.sessions import get_session
-from chatkeep.identity import ChatOwner, OwnerId, PolicyFirst, identity_of, owned
+from chatkeep.chat.upload import read_upload
+from chatkeep.identity import ChatOwner, OwnerId, PolicyFirst, identity_of, owned, throttled
 
 router = APIRouter(prefix="/chat", route_class=PolicyFirst, tags=["chat"])
 
-UPLOAD_SECONDS = 120.0
 _ANY_JSON = {"schema": {"type": "object"}}
 
 
@@ -58,22 +58,20 @@ async def export_all(request: Request, owner: ChatOwner, services: Services) -> 
 
 @router.post(
     "/import",
+    dependencies=[Depends(throttled("import"))],
     openapi_extra={"requestBody": {"content": {"application/json": _ANY_JSON, "multipart/form-data": _ANY_JSON}}},
 )
 async def import_file(request: Request, owner: ChatOwner, services: Services) -> ImportedOut:
     """Take chats from a file: our own export, ChatGPT's conversations.json, or Open WebUI's export."""
-    # A file lies in memory while it is read: few at a time, and none that trickles in for ever.
-    async with services.imports:
-        try:
-            async with asyncio.timeout(UPLOAD_SECONDS):
-                body = await request.body()
-        except TimeoutError:
-            raise UploadTooSlow from None
+    # A file lies in memory while it is read: few at a time, one of a user, and none that trickles in for ever.
+    async with services.importing(owner) as room:
+        body = await read_upload(request.stream())
         try:
             entries = entries_of(file_of_form(request.headers.get("content-type", ""), body))
         except FileRefused as refusal:
             raise ImportInvalid(str(refusal)) from None
-        return ImportedOut.model_validate(await import_chats(services.database, owner, entries, datetime.now(UTC)))
+        imported = await import_chats(services.database, owner, entries, datetime.now(UTC), room)
+        return ImportedOut.model_validate(imported)
 
 
 def _file(

@@ -15,9 +15,9 @@ from chatkeep.chat.messages import write_texts
 from chatkeep.chat.mirrors import Mirrors
 from chatkeep.chat.records import LOGIN_ENDED, Generation, State
 from chatkeep.chat.recovery import STALE_AFTER, recover
-from chatkeep.chat.turns import Turns
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId, WatchLogin
+from chatkeep.limits.turns import Turns
 from chatkeep.llm.model import ChatModel
 from chatkeep.row_security import EVERYBODY
 

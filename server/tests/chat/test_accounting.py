@@ -18,12 +18,12 @@ from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.send import NewMessage, send
 from chatkeep.chat.sessions import create_session, delete_session
 from chatkeep.chat.tables import messages
-from chatkeep.chat.turns import Turns
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId, Role
 from chatkeep.limits.errors import QuotaExceeded
 from chatkeep.limits.quotas import Claim, Payer, Quotas
 from chatkeep.limits.tables import usage_records
+from chatkeep.limits.turns import Turns
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ModelInfo
 from chatkeep.llm.script import MODEL

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatkeep.chat import turns
-from chatkeep.chat.turns import Turns
 from chatkeep.identity import OwnerId
+from chatkeep.limits import turns
+from chatkeep.limits.turns import NoTurn, Turns
 from chatkeep.llm.testing import eventually
 
 ALICE, BOB, CAROL = map(OwnerId, ("alice", "bob", "carol"))
@@ -197,3 +197,13 @@ def test_no_order_of_events_breaks_a_bound_or_loses_a_place(
             turns._telling.cancel()
 
     asyncio.run(play())
+
+
+async def test_who_does_not_want_to_wait_any_longer_leaves_the_line_and_takes_nothing_along() -> None:
+    turns = Turns(1, 1)
+    async with turns.turn(ALICE):
+        with pytest.raises(NoTurn):
+            async with turns.turn(BOB, patience=0.001):
+                pytest.fail("there was no place")
+    async with turns.turn(CAROL, patience=0.001):
+        pass

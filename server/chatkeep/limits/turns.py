@@ -1,4 +1,4 @@
-"""Whose turn it is: running answers are bounded in all, for each owner and for each model, and owners take turns.
+"""Whose turn it is: what runs is bounded in all, for each owner and for each model, and owners take turns.
 
     ask ──> a place is free: at once
         └─> wait in the owner's own line ──> the lines are served in turn, one answer from each
@@ -15,6 +15,14 @@ from chatkeep.identity import OwnerId
 
 # Where everybody stands changes with each answer that ends; nobody reads faster than this.
 TELL_SECONDS = 1.0
+
+
+class NoTurn(Exception):
+    """None came for as long as somebody was willing to wait."""
+
+
+def _tell_nobody(_: int) -> None:
+    pass
 
 
 class _Ticket:
@@ -61,17 +69,30 @@ class Turns:
 
     @asynccontextmanager
     async def turn(
-        self, owner: OwnerId, on_position: Callable[[int], None], model: str = "", slots: int | None = None
+        self,
+        owner: OwnerId,
+        on_position: Callable[[int], None] = _tell_nobody,
+        model: str = "",
+        slots: int | None = None,
+        patience: float | None = None,
     ) -> AsyncIterator[None]:
         """Wait for a place, and hold it within the block.
 
         Args:
             on_position: called with the place in the queue, from 1: when there is none free, and when that changes.
             model, slots: what writes the answer, and how many it writes at once; None: as many as it is asked for.
+            patience: how long to wait, in seconds; None: until there is a place.
+
+        Raises:
+            NoTurn: it was not long enough.
         """
         lane = self._lane(model, slots)
         if self._lines.get(owner) or not self._has_room(owner, lane):
-            await self._wait(_Ticket(owner, lane, on_position))
+            try:
+                async with asyncio.timeout(patience):
+                    await self._wait(_Ticket(owner, lane, on_position))
+            except TimeoutError:
+                raise NoTurn from None
         else:
             self._take(owner, lane)
         try:
