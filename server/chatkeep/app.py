@@ -231,7 +231,8 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     chat = ChatServices(
         database, catalogue, runner, OpenStreams(), imported_bytes=settings.import_megabytes * 1024 * 1024
     )
-    completions = CompletionServices(database, chat_model, catalogue, quotas, OpenCompletions(settings.drain_seconds))
+    underway = OpenCompletions(settings.drain_seconds)
+    completions = CompletionServices(database, chat_model, catalogue, quotas, turns, underway)
     return Parts(database, auth, shared, chat_model, chat, LimitServices(database, quotas), completions)
 
 

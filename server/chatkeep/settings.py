@@ -4,12 +4,13 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from chatkeep.settings_oidc import OidcProvider
-from chatkeep.settings_providers import ModelProvider
+from chatkeep.settings_providers import ModelId, ModelProvider
 from chatkeep.settings_quotas import parse_prices, parse_quota
 from chatkeep.settings_tables import Words as CommaSeparated
+from chatkeep.settings_tables import comma_separated
 from chatkeep.settings_urls import (
     check_database_url,
     check_http_url,
@@ -66,7 +67,7 @@ class Settings(BaseModel):
         "unless there are CHATKEEP_PROVIDERS. `scripted:` answers by rule, for demonstrations.",
     )
     llm_api_key: SecretStr | None = Field(None, description="Key for that endpoint.")
-    llm_models: CommaSeparated = Field(
+    llm_models: Annotated[tuple[ModelId, ...], BeforeValidator(comma_separated)] = Field(
         (),
         description="Models on offer, comma-separated, the first is the default. Empty: ask the endpoint.",
     )

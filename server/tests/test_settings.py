@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from chatkeep.settings import Settings
 from chatkeep.settings_sources import SettingsInvalid, load_settings
@@ -244,3 +245,9 @@ def test_an_endpoint_that_cannot_be_is_named(table: str, complaint: str, tmp_pat
     with pytest.raises(SettingsInvalid, match=complaint) as refusal:
         load_settings({}, {}, tmp_path)
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["m" * 201, "a\x00b", "a\nb"])
+def test_a_models_name_that_no_column_holds_is_refused_at_the_start(name: str) -> None:
+    with pytest.raises(ValidationError, match="llm_models"):
+        Settings(llm_models=("fine", name))

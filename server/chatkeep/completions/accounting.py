@@ -3,8 +3,10 @@
 import logging
 from datetime import UTC, datetime
 
+from chatkeep.completions.errors import NotAccountable
 from chatkeep.completions.tally import Tally
 from chatkeep.db import Database
+from chatkeep.errors import ChatkeepError
 from chatkeep.identity import OwnerId
 from chatkeep.limits.quotas import Claim, Outcome, Payer, Quotas
 from chatkeep.limits.tokens import Tokens
@@ -28,15 +30,20 @@ class Account:
 
         Raises:
             QuotaExceeded: a limit is used up.
+            NotAccountable: the database is away.
         """
         # Before it is so: who is cancelled in the middle of the commit may hold it all the same.
         self._settled = False
         try:
             async with self._database.writing(self._owner) as db:
                 await self._quotas.reserve(db, self._owner, self._payer, self._claim, datetime.now(UTC))
-        except Exception:
+        except ChatkeepError:
             self._settled = True
             raise
+        except Exception:  # whatever keeps it from being taken down, no model is asked; nor has the client gone
+            self._settled = True
+            log.exception("completion %s could not be reserved", self._claim.id)
+            raise NotAccountable from None
 
     async def settle(self, tally: Tally | None) -> bool:
         """Put down what it did cost; None: no answer came, and nothing but the attempt counts.

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from chatkeep.completions.open_completions import OpenCompletions
 from chatkeep.db import Database
 from chatkeep.limits.quotas import Quotas
+from chatkeep.limits.turns import Turns
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import ChatModel
 
@@ -20,6 +21,7 @@ class CompletionServices:
     chat_model: ChatModel
     catalogue: ModelCatalogue
     quotas: Quotas
+    turns: Turns
     underway: OpenCompletions
 
 

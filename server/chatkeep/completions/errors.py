@@ -4,6 +4,8 @@ ChatkeepError
 ├─ RequestInvalid       400   not JSON, or a member that is not what it has to be; `param` names it
 ├─ ModelNotOffered      404   no model of this name
 ├─ TooManyCompletions   429   the user has as many open as anybody may
+├─ NoPlaceFree          503   all places were taken, for as long as the request waited for its turn
+├─ NotAccountable       503   the database does not take down what the answer may cost, so no model is asked
 └─ Stopping             503   the server is about to stop
 """
 
@@ -64,6 +66,26 @@ class TooManyCompletions(ChatkeepError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"You have {limit} answers under way. Let some of them end, and try again.")
+
+
+class NoPlaceFree(ChatkeepError):
+    status = 503
+    code = "busy"
+    title = "No place for another answer"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+    def __init__(self) -> None:
+        super().__init__("Others' answers, or your own, have taken all places for a while. Try again.")
+
+
+class NotAccountable(ChatkeepError):
+    status = 503
+    code = "unavailable"
+    title = "The server cannot answer at the moment"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+    def __init__(self) -> None:
+        super().__init__("The server's database does not answer. No model was asked. Try again in a few seconds.")
 
 
 class Stopping(ChatkeepError):

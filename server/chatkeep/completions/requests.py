@@ -19,6 +19,8 @@ _MOST_PIECES = 300_000
 _TOKENS_PER_PART = 1500
 # By these some endpoints let others answer than the model that is named, whose limits and prices hold here.
 _OTHER_MODELS = ("models", "fallbacks", "context_window_fallbacks")
+# Others are dearer, and prices are those of the ordinary service. By auto, the operator's own account decides.
+_TIERS = ("auto", "default", "flex")
 _TOKENS_PER_MESSAGE = 8
 _BYTES_PER_TOKEN = 4
 
@@ -83,6 +85,8 @@ def read_request(body: bytes) -> CompletionRequest:
     for name in _OTHER_MODELS:
         if name in members:
             raise RequestInvalid(f"{name} is not taken here: name one model.", name)
+    if _member(members, "service_tier", str) not in (None, *_TIERS):
+        raise RequestInvalid(f"service_tier may be {', '.join(_TIERS)} here.", "service_tier")
     stream = _member(members, "stream", bool) or False
     options = _member(members, "stream_options", _StreamOptions)
     if options is not None and not stream:

@@ -13,19 +13,22 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chatkeep.completions.accounting import Account
-from chatkeep.completions.answers import Answer, ask
-from chatkeep.completions.errors import Failure, Stopping, failure_of
+from chatkeep.completions.answers import ask
+from chatkeep.completions.errors import Failure, NoPlaceFree, Stopping, failure_of
 from chatkeep.completions.open_completions import OpenCompletions
 from chatkeep.completions.requests import CompletionRequest
 from chatkeep.completions.tally import Tally
 from chatkeep.errors import ChatkeepError
 from chatkeep.identity import AuthError, OwnerId, identity_of
+from chatkeep.limits.turns import NoTurn, Turns
 from chatkeep.llm.model import ChatModel, ModelError
 from chatkeep.ops.openai_errors import OpenAIErrorResponse, error_object
 
 # A reader that takes nothing for so long is gone, whatever its socket says.
 _SEND_SECONDS = 60.0
 _SETTLE_AGAIN_SECONDS = 1.0
+# For a place: nothing can be said meanwhile, since a refusal still has to have its status.
+_PATIENCE_SECONDS = 60.0
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
@@ -39,11 +42,13 @@ _ENDED: Mapping[str, Failure] = {
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for, by whom, and who pays."""
+    """What was asked for, by whom, and who pays. `model` is the name on offer, `slots` how many it writes at once."""
 
     owner: OwnerId
     request: CompletionRequest
     account: Account
+    model: str
+    slots: int | None
 
 
 class _ReaderGone(Exception):
@@ -51,12 +56,13 @@ class _ReaderGone(Exception):
 
 
 class CompletionResponse(Response):
-    """Asks the model once it is sent."""
+    """Asks the model once it is sent, and there is a place: these answers and those in chats take turns."""
 
-    def __init__(self, chat_model: ChatModel, underway: OpenCompletions, order: Order) -> None:
+    def __init__(self, chat_model: ChatModel, underway: OpenCompletions, turns: Turns, order: Order) -> None:
         super().__init__()
         self._chat_model = chat_model
         self._underway = underway
+        self._turns = turns
         self._order = order
         self._ending: Literal["login", "server", "gone"] | None = None
         self._tally: Tally | None = None
@@ -109,34 +115,47 @@ class CompletionResponse(Response):
 
     async def _write(self, send: Send) -> bytes | Failure:
         """What is left to say once all is accounted for: a whole answer, nothing after a stream, or what went wrong."""
-        answer: Answer | None = None
+        order = self._order
         try:
-            await self._order.account.reserve()
-            # Whoever leaves from here on has had a model read the prompt, and perhaps write for a long time.
-            self._tally = Tally()
-            answer = await ask(self._chat_model, self._order.request)
-            async with contextlib.aclosing(answer.pieces()) as pieces:
-                if not self._order.request.raw.stream:
-                    return b"".join([piece async for piece in pieces])
-                async for piece in pieces:
-                    await self._pass_on(piece, send)
+            await order.account.reserve()
+            turn = self._turns.turn(order.owner, model=order.model, slots=order.slots, patience=_PATIENCE_SECONDS)
+            async with turn:
+                return await self._relay(send)
         except ModelError as error:
-            self._tally = None
-            return failure_of(error, self._order.request.raw.members)
+            return failure_of(error, order.request.raw.members)
         except ChatkeepError as error:
-            self._tally = None
             return Failure.of(error)
+        except NoTurn:
+            return Failure.of(NoPlaceFree())
         except _ReaderGone:
             self._ending = "gone"
         except asyncio.CancelledError:
             return _ENDED.get(self._ending or "", b"")
         finally:
             self._closing = True
-            if answer is not None:
-                self._tally = answer.tally
-                await answer.aclose()
-            await self._order.account.settle(self._tally)
+            await order.account.settle(self._tally)
         return b""
+
+    async def _relay(self, send: Send) -> bytes:
+        """Ask, and pass on what comes; a whole answer is returned."""
+        # Whoever leaves from here on has had a model read the prompt, and perhaps write for a long time.
+        self._tally = Tally()
+        try:
+            answer = await ask(self._chat_model, self._order.request)
+        except (ModelError, ChatkeepError):
+            self._tally = None
+            raise
+        try:
+            async with contextlib.aclosing(answer.pieces()) as pieces:
+                if not self._order.request.raw.stream:
+                    return b"".join([piece async for piece in pieces])
+                async for piece in pieces:
+                    await self._pass_on(piece, send)
+            return b""
+        finally:
+            self._closing = True
+            self._tally = answer.tally
+            await answer.aclose()
 
     async def _pass_on(self, piece: bytes, send: Send) -> None:
         if not self._began:

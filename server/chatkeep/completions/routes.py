@@ -86,9 +86,10 @@ async def complete(request: Request, owner: CompletionsOwner, payer: CurrentPaye
     if info is None and offer.error is None:
         raise ModelNotOffered(asked.model)
     # By whichever of its names it is asked, its quotas and prices are those of the one on offer.
-    claim = _claim(asked, info.id if info else asked.model)
-    account = Account(services.database, services.quotas, owner, payer, claim)
-    return CompletionResponse(services.chat_model, services.underway, Order(owner, asked, account))
+    model = info.id if info else asked.model
+    account = Account(services.database, services.quotas, owner, payer, _claim(asked, model))
+    order = Order(owner, asked, account, model, info.slots if info else None)
+    return CompletionResponse(services.chat_model, services.underway, services.turns, order)
 
 
 def _claim(asked: CompletionRequest, model: str) -> Claim:

@@ -3,6 +3,7 @@
 The framework has such a limit too, but answers an announced excess in plain text; every refusal of ours is a problem.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 
@@ -10,6 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatkeep.errors import ChatkeepError
 from chatkeep.ops.problems import problem_response
+
+# Clients that write their whole body before they read hear of a refusal only while there is somebody to write to.
+_LINGER_SECONDS = 5.0
+_LINGER_BYTES = 64 * 1024 * 1024
 
 
 class BodyTooLarge(ChatkeepError):
@@ -38,7 +43,7 @@ class BodyLimit:
             return
         max_bytes = self.max_bytes_at.get(scope["path"], self.max_bytes)
         if _announced(scope) > max_bytes:
-            await _refuse(scope, receive, send, max_bytes)
+            await _refuse(scope, receive, send, max_bytes, more=True)
         elif scope["method"] in ("GET", "HEAD"):
             # Nothing here reads the body of these, and the count would cost each of them two calls more.
             await self.app(scope, receive, send)
@@ -46,12 +51,13 @@ class BodyLimit:
             await self._count(scope, receive, send, max_bytes)
 
     async def _count(self, scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
-        received = 0
+        received, more = 0, True
 
         async def counted_receive() -> Message:
-            nonlocal received
+            nonlocal received, more
             message = await receive()
             received += len(message.get("body", b""))
+            more = message.get("more_body", False)
             if received > max_bytes:
                 raise BodyTooLarge(max_bytes)
             return message
@@ -64,14 +70,38 @@ class BodyLimit:
         with contextlib.suppress(BodyTooLarge):
             await self.app(scope, counted_receive, watched_send)
         if received > max_bytes:
-            await _refuse(scope, receive, send, max_bytes)
+            await _refuse(scope, receive, send, max_bytes, more=more)
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, max_bytes: int, *, more: bool) -> None:
     response = problem_response(scope, BodyTooLarge(max_bytes))
-    # The rest of the body is never read, so the connection cannot be used again.
+    # Of the rest some may never be read, so the connection cannot be used again.
     response.headers["connection"] = "close"
-    await response(scope, receive, send)
+
+    async def send_and_linger(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        if more:
+            await _discard(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    await response(scope, receive, send_and_linger)
+
+
+async def _discard(receive: Receive) -> None:
+    """What is still under way, for a while: to close on it would reset the connection, and the answer might be lost
+    with it (RFC 9112, section 9.6).
+    """
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            more = True
+            while more and size < _LINGER_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 def _announced(scope: Scope) -> int:

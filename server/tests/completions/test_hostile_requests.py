@@ -69,6 +69,15 @@ def test_a_dearer_model_does_not_answer_in_the_name_of_a_cheap_one(member: str) 
     assert refused.value.param == member
 
 
+@pytest.mark.parametrize("tier", ["priority", "scale", "performance", "on_demand"])
+def test_a_dearer_service_is_not_had_at_the_ordinary_price(tier: str) -> None:
+    with pytest.raises(RequestInvalid) as refused:
+        read_request(request(f',"service_tier":"{tier}"'))
+    assert refused.value.param == "service_tier"
+    for ordinary in ('"auto"', '"default"', '"flex"', "null"):
+        assert read_request(request(f',"service_tier":{ordinary}'))
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_whoever_leaves_a_model_at_work_pays_for_the_prompt(door: Door) -> None:
     async def settled() -> Any:

@@ -110,6 +110,10 @@ async def test_too_large_is_413_and_pictures_are_not_too_large(door: Door) -> No
     reader, writer = await asyncio.open_connection(*door.url.removeprefix("http://").split(":"))
     head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30000000\r\n\r\n"
     writer.write(head.encode())
+    # As many a client does: all of it first, and only then a look at what there is to read.
+    for _ in range(30):
+        writer.write(b"x" * 1_000_000)
+        await writer.drain()
     answer = await reader.read()
     writer.close()
     assert answer.startswith(b"HTTP/1.1 413 ")
