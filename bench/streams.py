@@ -24,6 +24,7 @@ _SETTINGS = {
     "CHATKEEP_LIMIT_SEND": "1000000/second",
     "CHATKEEP_LIMIT_REGISTER": "1000000/second",
     "CHATKEEP_LIMIT_LOGIN": "1000000/second",
+    "CHATKEEP_AUTO_TITLES": "false",
     # No waiting in line: what is compared has none.
     "CHATKEEP_CONCURRENT_ANSWERS": "100000",
     "CHATKEEP_CONCURRENT_ANSWERS_PER_USER": str(_PER_USER),

@@ -20,8 +20,8 @@ GENEROUS = {
     "CHATKEEP_LIMIT_SEND": "10000/minute",
     "CHATKEEP_LLM_BASE_URL": "scripted:",
 }
-# Answers that a test leaves running are not waited for.
-_IMPATIENT = {"CHATKEEP_DRAIN_SECONDS": "0"}
+# Answers that a test leaves running are not waited for, and nothing is asked of a model but what the test asks.
+_PREDICTABLE = {"CHATKEEP_DRAIN_SECONDS": "0", "CHATKEEP_AUTO_TITLES": "false"}
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 _ADDRESS = re.compile(r"Open (http://\S+) in your browser")
@@ -74,7 +74,7 @@ def running_server(data_dir: Path, environ: Mapping[str, str], *arguments: str) 
     process = subprocess.Popen(
         command,
         cwd=data_dir.parent,
-        env={**inherited, "PYTHONUNBUFFERED": "1", **_IMPATIENT, **environ},
+        env={**inherited, "PYTHONUNBUFFERED": "1", **_PREDICTABLE, **environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

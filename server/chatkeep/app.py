@@ -26,6 +26,7 @@ from chatkeep.chat.routes_sessions import router as sessions_router
 from chatkeep.chat.routes_transfer import router as transfer_router
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_sessions_of
+from chatkeep.chat.titling import Titling
 from chatkeep.completions.dependencies import CompletionServices
 from chatkeep.completions.open_completions import OpenCompletions
 from chatkeep.completions.routes import router as completions_router
@@ -220,12 +221,15 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     catalogue = ModelCatalogue(chat_model, monotonic)
     quotas = configured_quotas(settings)
     turns = Turns(settings.concurrent_answers, settings.concurrent_answers_per_user)
+    accounting = Accounting(quotas, catalogue, settings.llm_context_tokens)
+    titling = Titling(database, chat_model, accounting, turns, settings.title_model) if settings.auto_titles else None
     runner = GenerationRunner(
         database,
         chat_model,
-        Accounting(quotas, catalogue, settings.llm_context_tokens),
+        accounting,
         turns=turns,
         feed=_make_feed(settings),
+        titling=titling,
         drain_seconds=settings.drain_seconds,
     )
     chat = ChatServices(

@@ -88,6 +88,17 @@ class Settings(BaseModel):
         le=3600,
         description="How long running answers may go on after SIGTERM before they are interrupted, their text kept.",
     )
+    auto_titles: bool = Field(
+        True,
+        description="Let the model name each chat after its first answer. The small built-in model does so only where "
+        "CHATKEEP_TITLE_MODEL names it.",
+    )
+    title_model: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Model that writes titles, e.g. a small and cheap one. Empty: the one that gave the answer.",
+    )
     qdrant_url: str | None = Field(None, description="Qdrant server for document search. Checked by /readyz.")
     valkey_url: str | None = Field(
         None,

@@ -14,7 +14,7 @@ from chatkeep.chat.prompt import build_prompt, estimate_tokens
 from chatkeep.chat.records import Generation, Message, State
 from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
-from chatkeep.limits.ledger import Record, list_held, mark_waiting
+from chatkeep.limits.ledger import Kind, Record, list_held, mark_waiting
 from chatkeep.limits.quotas import Claim, Outcome, Payer, Quotas
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import PromptMessage
@@ -24,8 +24,8 @@ from chatkeep.row_security import EVERYBODY
 _MAX_BYTES_PER_CONTEXT_TOKEN = 8
 # Held of a quota for an answer. A context may be a thousand times as large, and would hold all there is.
 _MOST_HELD_TOKENS = 4096
-# Nothing tells whether a request through the OpenAI-compatible door is still there, but none lasts as long as this.
-_LOST_AFTER = timedelta(hours=2)
+# Nothing tells whether these are still being written, but none lasts as long as this.
+_LOST_AFTER: dict[Kind, timedelta] = {"completions": timedelta(hours=2), "title": timedelta(minutes=2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,10 @@ class Accounting:
             held = await list_held(db, "chat", now)
             # Asked second, so that what begins in between is not taken for dead.
             running = {*alive, *await list_running_ids(db)}
-            lost = await list_held(db, "completions", now if everything else now - _LOST_AFTER)
-        for record in (*(record for record in held if record.id not in running), *lost):
+            left = [record for record in held if record.id not in running]
+            for kind, lasts in _LOST_AFTER.items():
+                left += await list_held(db, kind, now if everything else now - lasts)
+        for record in left:
             # One by one: who settles several at once, beside others who do, may wait for them while they wait.
             async with database.writing(record.owner) as db:
                 outcome = await self._outcome_left(db, record)

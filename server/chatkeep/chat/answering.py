@@ -49,6 +49,8 @@ class Answering:
         self.generation = generation
         self.log = EventLog(generation.id)
         self.checkpointed_seq = 0
+        # Whether it has come to its end by itself, and SQL says so.
+        self.completed = False
         # Whether it waits for its turn, and whether SQL has been told so; the checkpoints tell it.
         self.waits = False
         self.told_to_wait = False
@@ -57,7 +59,7 @@ class Answering:
         self._ending: State | None = None
         self._reason = "shutdown"
         self._failure: dict[str, object] | None = None
-        self._model = generation.model
+        self.model = generation.model
         self._usage: Usage | None = None
         self._thoughts: list[str] = []
         self._prompt_tokens = 0
@@ -106,12 +108,12 @@ class Answering:
 
     async def _answer(self) -> None:
         equipment = self._equipment
-        if self._model is None:
-            self._model = await equipment.accounting.catalogue.default()
-        known = equipment.accounting.catalogue.find_known(self._model)
-        lane = (known.id, known.slots) if known else (self._model, None)
+        if self.model is None:
+            self.model = await equipment.accounting.catalogue.default()
+        known = equipment.accounting.catalogue.find_known(self.model)
+        lane = (known.id, known.slots) if known else (self.model, None)
         async with equipment.turns.turn(self._owner, self._wait, *lane):
-            await self._ask(self._model)
+            await self._ask(self.model)
 
     def _wait(self, position: int) -> None:
         self.waits = True
@@ -149,11 +151,12 @@ class Answering:
         if usage := self._usage_fields():
             self.log.append("usage", usage)
         self.log.append(f"generation.{ending.state}", ending.fields)
+        self.completed = ending.state is State.COMPLETED
 
     async def _save(self, decided: State) -> Ending | None:
         """Write the ending down, or learn which one somebody else wrote first; None while the database is away."""
         last_seq = self.log.last_seq + (2 if self._usage else 1)
-        ending = Ending(decided, self._fields_of(decided), last_seq, self._model)
+        ending = Ending(decided, self._fields_of(decided), last_seq, self.model)
         try:
             async with self._equipment.database.writing(self._owner) as db:
                 now = self._equipment.now()
@@ -178,13 +181,13 @@ class Answering:
         prompt_tokens = 0 if ending is State.FAILED and not written else self._prompt_tokens
         reported = Tokens(usage.prompt_tokens, usage.completion_tokens) if usage else None
         accounting = self._equipment.accounting
-        outcome = Outcome(reported, written, prompt_tokens, accounting.known_as(self._model))
+        outcome = Outcome(reported, written, prompt_tokens, accounting.known_as(self.model))
         await accounting.quotas.settle(db, self._owner, self.generation.id, outcome, now)
 
     async def _write_answer(self, db: Db, status: State) -> None:
         usage = self._usage_fields()
         message_id = self.generation.message_id
-        await write_answer(db, self._owner, message_id, self.log.text, status, self._model, usage, self._failure)
+        await write_answer(db, self._owner, message_id, self.log.text, status, self.model, usage, self._failure)
         if self._thoughts:
             await write_reasoning(db, self._owner, message_id, "".join(self._thoughts))
 
@@ -205,7 +208,7 @@ class Answering:
         tokens = Tokens(self._usage.prompt_tokens, self._usage.completion_tokens)
         fields: dict[str, float] = {"prompt_tokens": tokens.prompt, "completion_tokens": tokens.completion}
         accounting = self._equipment.accounting
-        prices, model = accounting.quotas.prices, accounting.known_as(self._model)
+        prices, model = accounting.quotas.prices, accounting.known_as(self.model)
         if prices.find(model) is not None:
             fields["cost"] = prices.cost_micros(model, tokens) / MICROS
         return fields

@@ -15,6 +15,7 @@ from chatkeep.chat.messages import write_texts
 from chatkeep.chat.mirrors import Mirrors
 from chatkeep.chat.records import LOGIN_ENDED, Generation, State
 from chatkeep.chat.recovery import STALE_AFTER, recover
+from chatkeep.chat.titling import Titling, Untitled
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId, WatchLogin
 from chatkeep.limits.turns import Turns
@@ -47,6 +48,7 @@ class GenerationRunner:
         *,
         turns: Turns | None = None,
         feed: EventFeed | None = None,
+        titling: Titling | None = None,
         drain_seconds: float = 0.0,
     ) -> None:
         self._database = database
@@ -61,6 +63,7 @@ class GenerationRunner:
         self._feed = feed
         self._feeding = AsyncExitStack()
         self._mirrors = Mirrors(database, feed)
+        self._titling = titling
         self._drain_seconds = drain_seconds
         self.draining = False
         self.hurried = False
@@ -81,6 +84,8 @@ class GenerationRunner:
     async def drain(self) -> None:
         """Take nothing new, let what runs end for a while (unless `hurried`), and interrupt the rest, with its text."""
         self.draining = True
+        if self._titling is not None:
+            self._titling.stop()
         deadline = asyncio.get_running_loop().time() + self._drain_seconds
         while self._tasks and not self.hurried and (left := deadline - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._tasks, timeout=min(left, _LOOK_FOR_HURRY_SECONDS))
@@ -100,14 +105,22 @@ class GenerationRunner:
         """Interrupt what runs, and stop the clockwork."""
         self.draining = True
         await self._interrupt_all()
+        if self._titling is not None:
+            await self._titling.aclose()
         await self._feeding.aclose()
         for task in self._clockwork:
             task.cancel()
         if self._clockwork:
             await asyncio.wait(self._clockwork)
 
-    def start(self, owner: OwnerId, generation: Generation, watch_login: WatchLogin) -> None:
-        """Begin; to be called once the generation's row is committed. It ends with the login that asked for it."""
+    def start(
+        self, owner: OwnerId, generation: Generation, watch_login: WatchLogin, untitled: Untitled | None = None
+    ) -> None:
+        """Begin; to be called once the generation's row is committed. It ends with the login that asked for it.
+
+        Args:
+            untitled: the chat, where the answer may bring it a title.
+        """
         answering = self._working[generation.id] = Answering(self._equipment, owner, generation)
         self._logs[generation.id] = answering.log
         if self.draining:
@@ -120,6 +133,9 @@ class GenerationRunner:
         task.add_done_callback(lambda done: self._on_done(answering, done))
         forget_login = watch_login(lambda: answering.cancel(State.INTERRUPTED, LOGIN_ENDED))
         task.add_done_callback(lambda _: forget_login())
+        if untitled is not None and self._titling is not None:
+            titling = self._titling
+            task.add_done_callback(lambda _: _have_titled(titling, owner, untitled, answering, watch_login))
 
     def find_log(self, generation_id: str) -> EventLog | None:
         """The log of a generation that runs here or ended here a short while ago."""
@@ -228,3 +244,10 @@ class GenerationRunner:
                 kept_bytes += event_log.size
                 if now - event_log.last_append >= KEEP_ENDED_LOG_SECONDS or kept_bytes > MAX_ENDED_LOG_BYTES:
                     del self._logs[generation_id]
+
+
+def _have_titled(
+    titling: Titling, owner: OwnerId, untitled: Untitled, answering: Answering, watch_login: WatchLogin
+) -> None:
+    if answering.completed and answering.model is not None:
+        titling.begin(owner, untitled, answering.log.text, answering.model, watch_login)

@@ -1,7 +1,7 @@
 """What travels: requests are checked here and nowhere else. Unknown fields are refused: a typo is not ignored."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -109,6 +109,7 @@ class SessionOut(_FromRecord):
 
     id: str
     title: Annotated[str, BeforeValidator(lambda title: title or UNTITLED)]
+    titled_by: Literal["user", "model"] | None = Field(description="null: the title is the first words of a message.")
     model: str | None
     created_at: datetime
     updated_at: datetime

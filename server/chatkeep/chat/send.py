@@ -21,6 +21,7 @@ from chatkeep.chat.records import ChatSession, Generation, Message, State
 from chatkeep.chat.recovery import find_living
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import lock_session, touch_session
+from chatkeep.chat.titling import find_untitled
 from chatkeep.db import Db
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId, WatchLogin
@@ -90,7 +91,8 @@ async def send(
     question = await add_message(db, owner, session.id, Turn("user", new.text, parent_id), now)
     generation = await _begin_answer(db, owner, session, question, new, idempotency_key, now)
     await runner.accounting.reserve(db, owner, generation, payer, now)
-    db.on_commit(lambda: runner.start(owner, generation, watch_login))
+    untitled = find_untitled(session, question, payer)
+    db.on_commit(lambda: runner.start(owner, generation, watch_login, untitled))
     return generation
 
 
@@ -123,7 +125,8 @@ async def regenerate(
     now = datetime.now(UTC)
     generation = await _begin_answer(db, owner, session, question, again, idempotency_key, now)
     await runner.accounting.reserve(db, owner, generation, payer, now)
-    db.on_commit(lambda: runner.start(owner, generation, watch_login))
+    untitled = find_untitled(session, question, payer)
+    db.on_commit(lambda: runner.start(owner, generation, watch_login, untitled))
     return generation
 
 

@@ -180,6 +180,13 @@ async def touch_session(db: Db, owner: OwnerId, session_id: str, first_words: st
     await db.execute(_TOUCH, {"of_owner": owner, "of_id": session_id, **values})
 
 
+async def give_title(db: Db, owner: OwnerId, session_id: str, title: str, instead_of: str) -> bool:
+    """Let a model's title stand instead of the first words; False if they are the title no longer, or it is gone."""
+    still = (chat_sessions.c.titled_by.is_(None), chat_sessions.c.title == instead_of)
+    this = update(chat_sessions).where(_mine(owner, session_id), *still)
+    return bool((await db.execute(this.values(title=title, titled_by="model"))).rowcount)
+
+
 async def show_leaf(db: Db, owner: OwnerId, session_id: str, leaf_id: str) -> None:
     """Let `leaf_id`, a message of this session, be the end of the branch on show."""
     await db.execute(update(chat_sessions).where(_mine(owner, session_id)).values(leaf_id=leaf_id))

@@ -14,7 +14,8 @@ from chatkeep.limits.standing import begin_of
 from chatkeep.limits.tables import usage_days, usage_records
 from chatkeep.limits.tokens import Tokens
 
-Kind = Literal["chat", "completions"]
+# A title comes with an answer: its tokens count, and it is no request that anybody made.
+Kind = Literal["chat", "completions", "title"]
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('chatkeep quota ' || :owner, 0))")
 _SUMS = ("requests", "prompt_tokens", "completion_tokens", "cost_micros")
@@ -42,7 +43,7 @@ def _statement_of_used() -> Any:
                 else_="before",
             ),
             literal(1, Integer),
-            literal(1, Integer),
+            case((records.kind == "title", 0), else_=1),
             records.prompt_tokens + records.completion_tokens,
             records.cost_micros,
         ).where(records.owner == bindparam("of_owner"), records.settled_at.is_(None)),
@@ -171,7 +172,8 @@ async def settle_record(
     settled["provider"] = provider and provider[:_MOST_PROVIDER_CHARACTERS]
     await db.execute(_SETTLE, {"of_owner": owner, "of_record": record.id, **settled})
     day = {"owner": owner, "day": record.created_at.astimezone(UTC).date(), "model": record.model or ""}
-    await db.execute(_ADD_UP[db.connection.dialect.name], {**day, "requests": 1, **used})
+    requests = 0 if record.kind == "title" else 1
+    await db.execute(_ADD_UP[db.connection.dialect.name], {**day, "requests": requests, **used})
 
 
 async def delete_usage_of(db: Db, owner: OwnerId) -> None:

@@ -127,7 +127,8 @@ class Quotas:
         """What the answer may use if it becomes as long as it can."""
         tokens = Tokens(claim.prompt_tokens, claim.at_most_completion)
         cost = self.prices.cost_micros(claim.model, tokens)
-        return {"requests": 1, "tokens": tokens.total, "cost": cost, "concurrent": 1}
+        requests = 0 if claim.kind == "title" else 1
+        return {"requests": requests, "tokens": tokens.total, "cost": cost, "concurrent": requests}
 
     def _least(self, claim: Claim) -> dict[Quantity, int]:
         """What it uses in any case: the prompt, and the first token of the answer."""
