@@ -13,7 +13,7 @@ from datetime import datetime
 from chatkeep.chat.accounting import Accounting, estimate_prompt, mark_turns
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import Ending, find_generation, finish_generation
-from chatkeep.chat.messages import write_answer, write_reasoning
+from chatkeep.chat.messages import write_answer, write_reasonings
 from chatkeep.chat.records import Generation, State
 from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
@@ -49,6 +49,7 @@ class Answering:
         self.generation = generation
         self.log = EventLog(generation.id)
         self.checkpointed_seq = 0
+        self.checkpointed_reasoning_length = 0
         # Whether it has come to its end by itself, and SQL says so.
         self.completed = False
         # Whether it waits for its turn, and whether SQL has been told so; the checkpoints tell it.
@@ -61,7 +62,6 @@ class Answering:
         self._failure: dict[str, object] | None = None
         self.model = generation.model
         self._usage: Usage | None = None
-        self._thoughts: list[str] = []
         self._prompt_tokens = 0
         self._finish_reason = "stop"
 
@@ -131,8 +131,7 @@ class Answering:
         async with aclosing(equipment.chat_model.stream(model, prompt)) as chunks:
             async for chunk in chunks:
                 if chunk.reasoning:
-                    self._thoughts.append(chunk.reasoning)
-                    self.log.append("reasoning.delta", {"text": chunk.reasoning})
+                    self.log.append_reasoning(chunk.reasoning)
                 if chunk.text:
                     self.log.append_text(chunk.text)
                 self._usage = chunk.usage or self._usage
@@ -176,7 +175,7 @@ class Answering:
         return Ending(row.state, row.ending or {}, last_seq, row.model)
 
     async def _settle(self, db: Db, ending: State, now: datetime) -> None:
-        usage, written = self._usage, sum(len(text.encode()) for text in (self.log.text, *self._thoughts))
+        usage, written = self._usage, sum(len(text.encode()) for text in (self.log.text, self.log.reasoning))
         # An endpoint that fails before it has said anything has given nothing.
         prompt_tokens = 0 if ending is State.FAILED and not written else self._prompt_tokens
         reported = Tokens(usage.prompt_tokens, usage.completion_tokens) if usage else None
@@ -188,8 +187,8 @@ class Answering:
         usage = self._usage_fields()
         message_id = self.generation.message_id
         await write_answer(db, self._owner, message_id, self.log.text, status, self.model, usage, self._failure)
-        if self._thoughts:
-            await write_reasoning(db, self._owner, message_id, "".join(self._thoughts))
+        if self.log.reasoning:
+            await write_reasonings(db, {message_id: self.log.reasoning})
 
     def _fields_of(self, ending: State) -> dict[str, object]:
         match ending:

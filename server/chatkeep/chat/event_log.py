@@ -4,7 +4,7 @@ A follower holds a position, not a copy, so a slow one costs nothing but the soc
 past its bound the oldest events go, and whoever stood there continues with a snapshot of the text so far.
 
 The process that writes an answer fills its log by `append`; another one that lets people follow it there fills a mirror
-by `take`, with events as they were encoded, and by `restart`, with the text that SQL holds.
+by `take`, with events as they were encoded, and by `restart`, with the text and reasoning that SQL holds.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ class _Event(msgspec.Struct):
     seq: int
     generation_id: str
     text: str = ""
+    reasoning: str = ""
 
 
 _decode = msgspec.json.Decoder(_Event).decode
@@ -64,6 +65,11 @@ class EventLog:
         self._parts: list[str] = []
         self._text_length = 0
         self._gone_text_length = 0
+        # The same of what the model thought before.
+        self._thoughts: list[str] = []
+        self._thought_ends: list[int] = []
+        self.reasoning_length = 0
+        self._gone_reasoning_length = 0
         # What the first event says; a snapshot says it again.
         self.opening: dict[str, Any] = {}
         self._snapshot: bytes | None = None
@@ -83,6 +89,13 @@ class EventLog:
             self._parts = ["".join(self._parts)]
         return self._parts[0] if self._parts else ""
 
+    @property
+    def reasoning(self) -> str:
+        """What the model thought before it answered, so far."""
+        if len(self._thoughts) > 1:
+            self._thoughts = ["".join(self._thoughts)]
+        return self._thoughts[0] if self._thoughts else ""
+
     def append(self, event: str, fields: dict[str, Any] | None = None) -> None:
         """Number, encode and keep an event, and wake whoever waits. Nothing follows a terminal event."""
         if self.ended:
@@ -98,6 +111,13 @@ class EventLog:
             return
         self._add_text(text)
         self.append("message.delta", {"text": text})
+
+    def append_reasoning(self, text: str) -> None:
+        """A `reasoning.delta`."""
+        if self.ended:
+            return
+        self._add_thought(text)
+        self.append("reasoning.delta", {"text": text})
 
     def take(self, batch: bytes) -> None:
         """Keep events as another process has numbered and encoded them; what is known already is passed over.
@@ -123,17 +143,21 @@ class EventLog:
             fields: dict[str, Any] = msgspec.json.decode(data)
             self.opening = {key: value for key, value in fields.items() if key not in _NOT_THE_OPENING}
         if is_snapshot:
-            self.restart(event.seq, self.opening, event.text)
+            self.restart(event.seq, self.opening, event.text, event.reasoning)
         elif event.seq > self.last_seq + 1:
             raise ValueError("events are missing before this one")
         else:
             if event.type == "message.delta":
                 self._add_text(event.text)
+            elif event.type == "reasoning.delta":
+                self._add_thought(event.text)
             self._keep(event.type, frame)
 
-    def restart(self, seq: int, opening: dict[str, Any], text: str) -> None:
+    def restart(self, seq: int, opening: dict[str, Any], text: str, reasoning: str = "") -> None:
         """Stand at event `seq` with `text`, and without the events up to there: who comes is told by a snapshot."""
         self._frames, self._text_ends, self._parts = [], [], [text]
+        self._thought_ends, self._thoughts = [], [reasoning]
+        self.reasoning_length = self._gone_reasoning_length = len(reasoning)
         self.size, self.last_seq = 0, seq
         self.opening, self._snapshot = opening, None
         self._text_length = self._gone_text_length = len(text)
@@ -169,6 +193,8 @@ class EventLog:
         if seq < gone:
             if self._snapshot is None:
                 fields = {**self.opening, "text": self.text[: self._gone_text_length]}
+                if self._gone_reasoning_length:
+                    fields["reasoning"] = self.reasoning[: self._gone_reasoning_length]
                 self._snapshot = encode_frame(gone, "message.snapshot", self.generation_id, fields)
             batch.append(self._snapshot)
             seq = gone
@@ -208,10 +234,16 @@ class EventLog:
             self._parts.append(text)
             self._text_length += len(text)
 
+    def _add_thought(self, text: str) -> None:
+        if text:
+            self._thoughts.append(text)
+            self.reasoning_length += len(text)
+
     def _keep(self, event: str, frame: bytes) -> None:
         self.last_seq += 1
         self._frames.append(frame)
         self._text_ends.append(self._text_length)
+        self._thought_ends.append(self.reasoning_length)
         self.size += len(frame)
         if self.size > self._max_bytes:
             self._drop_oldest()
@@ -225,6 +257,8 @@ class EventLog:
             self.size -= len(self._frames[count])
             count += 1
         self._gone_text_length = self._text_ends[count - 1]
+        self._gone_reasoning_length = self._thought_ends[count - 1]
         self._snapshot = None
         del self._frames[:count]
         del self._text_ends[:count]
+        del self._thought_ends[:count]

@@ -43,6 +43,7 @@ class Checkpoint:
 
     generation: Generation
     text: str
+    reasoning: str
     usage: dict[str, int] | None
 
 
@@ -143,12 +144,12 @@ async def list_seqs(db: Db, generation_ids: Sequence[str]) -> dict[str, int]:
 async def find_checkpoint(db: Db, generation_id: str) -> Checkpoint | None:
     """What SQL holds of an answer, for a mirror whose owner has been asked for already."""
     statement = (
-        select(generations, messages.c.content, messages.c.usage)
+        select(generations, messages.c.content, messages.c.reasoning, messages.c.usage)
         .join(messages, messages.c.id == generations.c.message_id)
         .where(generations.c.id == generation_id)
     )
     row = (await db.execute(statement)).mappings().first()
-    return Checkpoint(_generation(row), row["content"], row["usage"]) if row else None
+    return Checkpoint(_generation(row), row["content"], row["reasoning"] or "", row["usage"]) if row else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,10 +169,10 @@ async def write_answer(
     await db.execute(_WRITE, {"of_owner": owner, "message": message_id, **values})
 
 
-async def write_reasoning(db: Db, owner: OwnerId, message_id: str, reasoning: str) -> None:
-    """Put down what the model thought before it answered; few models do, and fewer endpoints tell."""
-    statement = update(messages).where(messages.c.owner == owner, messages.c.id == message_id)
-    await db.execute(statement.values(reasoning=reasoning))
+async def write_reasonings(db: Db, reasonings: Mapping[str, str]) -> None:
+    """What models thought before they answered, by message id; few do, and fewer endpoints tell. As `write_texts`."""
+    statement = update(messages).where(messages.c.id == bindparam("message")).values(reasoning=bindparam("thoughts"))
+    await db.execute(statement, [{"message": id_, "thoughts": thoughts} for id_, thoughts in reasonings.items()])
 
 
 async def set_status(db: Db, owner: OwnerId, message_id: str, status: State) -> None:

@@ -13,7 +13,7 @@ from chatkeep.chat.generations import (
     interrupt_generation,
     list_stale,
 )
-from chatkeep.chat.messages import set_status, write_texts
+from chatkeep.chat.messages import set_status, write_reasonings, write_texts
 from chatkeep.chat.mirrors import catch_up
 from chatkeep.chat.records import Generation, State
 from chatkeep.db import Database, Db
@@ -68,11 +68,13 @@ async def _interrupt_recalled(db: Db, stale: Stale, event_log: EventLog, feed: E
     if not await interrupt_generation(db, stale.id, CRASH, now, last_seq=last_seq):
         return False
     await write_texts(db, {stale.message_id: event_log.text})
+    if event_log.reasoning:
+        await write_reasonings(db, {stale.message_id: event_log.reasoning})
     await set_status(db, stale.owner, stale.message_id, State.INTERRUPTED)
 
     def tell() -> None:
         feed.publish(stale.owner, event_log)
-        event_log.restart(last_seq - 1, event_log.opening, event_log.text)
+        event_log.restart(last_seq - 1, event_log.opening, event_log.text, event_log.reasoning)
         event_log.append("generation.interrupted", {"reason": CRASH})
 
     db.on_commit(tell)

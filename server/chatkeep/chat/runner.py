@@ -11,7 +11,7 @@ from chatkeep.chat.answering import Answering, Equipment
 from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import beat, write_seqs
-from chatkeep.chat.messages import write_texts
+from chatkeep.chat.messages import write_reasonings, write_texts
 from chatkeep.chat.mirrors import Mirrors
 from chatkeep.chat.records import LOGIN_ENDED, Generation, State
 from chatkeep.chat.recovery import STALE_AFTER, recover
@@ -220,8 +220,15 @@ class GenerationRunner:
             if changed:
                 await write_texts(db, {a.generation.message_id: a.log.text for a in changed})
                 await write_seqs(db, {a.generation.id: seq for a, seq in zip(changed, seqs, strict=True)})
+            # Thoughts end before the text begins: they are written while they grow, and not with all that follows.
+            thinking = [a for a in changed if a.log.reasoning_length != a.checkpointed_reasoning_length]
+            lengths = [answering.log.reasoning_length for answering in thinking]
+            if thinking:
+                await write_reasonings(db, {a.generation.message_id: a.log.reasoning for a in thinking})
         for answering, seq in zip(changed, seqs, strict=True):
             answering.checkpointed_seq = seq
+        for answering, length in zip(thinking, lengths, strict=True):
+            answering.checkpointed_reasoning_length = length
         for key, answering in writing.items():
             # Somebody asked for a stop; or the row is gone or ended by another process, and nobody waits for more.
             if going.get(key, True):

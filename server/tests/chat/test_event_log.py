@@ -48,6 +48,25 @@ def test_resume_continues_at_the_next_event(texts: list[str], seq: int) -> None:
 
 
 @given(st.lists(st.text(min_size=1, max_size=50), min_size=1, max_size=30), st.integers(0, 32))
+def test_thoughts_that_are_gone_are_in_the_snapshot_and_come_to_mirrors(thoughts: list[str], seq: int) -> None:
+    async def check() -> None:
+        log, mirror = EventLog("g", 300), EventLog("g")
+        log.append("generation.created", {"message_id": "m"})
+        for thought in thoughts:
+            log.append_reasoning(thought)
+        log.append_text("yes")
+        events = await asyncio.wait_for(anext(log.follow(min(seq, log.last_seq - 1), until=lambda: False)), 5)
+        seen = events_of(events[0])
+        if seen[0]["type"] == "message.snapshot":
+            told = seen[0].get("reasoning", "") + "".join(e["text"] for e in seen if e["type"] == "reasoning.delta")
+            assert told == "".join(thoughts)
+        mirror.take(log.after(0)[0])
+        assert (mirror.reasoning, mirror.text) == ("".join(thoughts), "yes")
+
+    asyncio.run(check())
+
+
+@given(st.lists(st.text(min_size=1, max_size=50), min_size=1, max_size=30), st.integers(0, 32))
 def test_a_reader_behind_the_bound_gets_a_snapshot_and_loses_no_text(texts: list[str], seq: int) -> None:
     async def check() -> None:
         log = await filled(texts, max_bytes=300)

@@ -137,6 +137,22 @@ async def test_after_a_crash_every_follower_gets_one_end_with_a_number_that_noth
             assert log.text.startswith(follower.text)
 
 
+async def test_what_a_model_thought_is_there_after_a_kill_and_for_who_comes_late(
+    database: Database, here: GenerationRunner, there: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, here, alice, f"{LONG}[[fault reasoning]]")
+    log = here.find_log(generation.id)
+    assert log is not None
+    await text_grows(log)
+    await here._checkpoint()
+    assert (await answer_of(database, alice, generation))[0].reasoning == "Hm."
+    with there.following(alice, generation) as mirror:
+        await there._mirrors._look()
+        (snapshot,) = Follower(mirror).read()
+        assert snapshot["reasoning"] == "Hm."
+        assert "reasoning" not in mirror.opening
+
+
 async def test_a_deleted_chat_ends_its_followers_elsewhere(
     database: Database, here: GenerationRunner, there: GenerationRunner, alice: OwnerId
 ) -> None:
