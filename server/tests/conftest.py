@@ -6,7 +6,6 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -33,13 +32,17 @@ def no_credential_in_any_log() -> Iterator[None]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database: each test runs on both kinds."""
-    if request.param == "sqlite":
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each test runs on both kinds of database."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if kind == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
-    url = request.getfixturevalue("postgres_url")
-    assert isinstance(url, str)
-    return url
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture(scope="session")
@@ -70,15 +73,16 @@ def _migrate(url: str) -> None:
 
 
 @pytest.fixture
-def migrated_url(request: pytest.FixtureRequest, database_url: str) -> str:
-    """`database_url`, with the schema."""
-    parts = urlsplit(database_url)
-    if parts.scheme.startswith("sqlite"):
-        shutil.copyfile(request.getfixturevalue("migrated_file"), parts.path[1:])
-    else:
-        postgres: PostgresServer = request.getfixturevalue("postgres")
-        postgres.replace_database(parts.path[1:], template=request.getfixturevalue("migrated_name"))
-    return database_url
+def migrated_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with the schema."""
+    if kind == "sqlite":
+        file = shutil.copyfile(request.getfixturevalue("migrated_file"), tmp_path / "migrated.db")
+        yield f"sqlite+aiosqlite:///{file}"
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    name = postgres.create_database(template=request.getfixturevalue("migrated_name"))
+    yield postgres.url(name)
+    postgres.drop_database(name)
 
 
 @pytest.fixture
