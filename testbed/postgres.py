@@ -6,12 +6,14 @@ above its data to the world, and it keeps servers alive between processes), or e
 
 import asyncio
 import importlib.util
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -86,6 +88,7 @@ class PostgresServer:
     runs_as: Unprivileged
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _connection: _Connection | None = None
+    _paused: list[int] = field(default_factory=list)
 
     def url(self, database: str = "postgres") -> str:
         """Where SQLAlchemy finds a database, by asyncpg."""
@@ -121,6 +124,24 @@ class PostgresServer:
             self._connection.close()
             self._connection = None
         self._run("pg_ctl", "-D", str(self.directory / "data"), "-m", "immediate", "-w", "stop")
+
+    def pause(self) -> None:
+        """Let every process of the server hang: connections stay, and nothing is answered until `resume()`."""
+        # Asked first: afterwards nobody answers.
+        others = self.execute("SELECT pid FROM pg_stat_activity").split()
+        self._paused = [int((self.directory / "data" / "postmaster.pid").read_text().split()[0]), *map(int, others)]
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Go on as if nothing had been."""
+        self._signal(signal.SIGCONT)
+        self._paused = []
+
+    def _signal(self, number: int) -> None:
+        for pid in self._paused:
+            # The one that was asked has ended since, and others may.
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _kept(self) -> _Connection:
         if self._connection is None:
@@ -166,4 +187,5 @@ def running_postgres() -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
+            server.resume()
             server.stop()

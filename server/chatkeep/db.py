@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from chatkeep.outages import AWAY, DatabaseAway, tell_outages
 from chatkeep.row_security import EVERYBODY, Everybody, RowSecurity
 from chatkeep.sqlite_driver import OneHop
 
@@ -107,6 +108,8 @@ class Database:
         self._row_security = None if self.is_sqlite else RowSecurity()
         if self.is_sqlite:
             _teach_sqlite(self.engine)
+        else:
+            tell_outages(self.engine.sync_engine)
 
     @asynccontextmanager
     async def reading(self, owner: str | Everybody) -> AsyncIterator[Db]:
@@ -164,7 +167,7 @@ class Database:
         try:
             async with self.engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
-        except (OSError, DBAPIError) as error:
+        except (OSError, DBAPIError, *AWAY) as error:
             raise DatabaseUnusable(
                 f"CHATKEEP_DATABASE_URL: the database does not answer ({driver_says(error)})"
             ) from error
@@ -224,5 +227,6 @@ def _teach_sqlite(engine: AsyncEngine) -> None:
 
 def driver_says(error: BaseException) -> str:
     """The driver's first line: it names host and database, never the password."""
+    error = error.__cause__ if isinstance(error, DatabaseAway) and error.__cause__ else error
     original = getattr(error, "orig", None) or error
     return (str(original).splitlines() or [type(original).__name__])[0]

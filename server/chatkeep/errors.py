@@ -8,6 +8,7 @@ application/problem+json (RFC 9457).
       ├─ BodyTooLarge           ops/bodies.py    413
       ├─ HostNotAllowed         ops/hosts.py     403
       ├─ CursorInvalid          paging.py        422
+      ├─ DatabaseAway           outages.py       503
       ├─ QuotaExceeded, RangeInvalid                                             limits/errors.py
       ├─ UnknownModel           llm/catalogue.py   422
       └─ GenerationRunning, IdempotencyKeyReused, LogGone, ...   chat/errors.py

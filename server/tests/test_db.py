@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 
 from chatkeep.chat.tables import chat_sessions
 from chatkeep.db import Database, DatabaseUnusable
+from chatkeep.outages import DatabaseAway
 from chatkeep.row_security import EVERYBODY
 
 
@@ -113,7 +114,7 @@ async def test_sqlite_knows_the_lower_case_of_letters_beyond_ascii(tmp_path: Pat
 async def test_a_statement_that_never_ends_is_given_up(postgres_url: str) -> None:
     database = Database(postgres_url, statement_seconds=0.1)
     async with database.reading(EVERYBODY) as db:
-        with pytest.raises(TimeoutError):
+        with pytest.raises(DatabaseAway):
             await db.execute(text("SELECT pg_sleep(3600)"))
     async with database.reading(EVERYBODY) as db:
         assert (await db.execute(text("SELECT 1"))).scalar() == 1

@@ -6,14 +6,16 @@ A few rounds here; CHATKEEP_TEST_CRASHES=100 asks for as many as one likes.
 import os
 import random
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -117,6 +119,23 @@ def assert_kept(person: Person, answer: Answer) -> str:
     return str(written["status"])
 
 
+_UNBILLED = """SELECT count(*) FROM generations g LEFT JOIN usage_records u ON u.id = g.id
+    WHERE u.settled_at IS NULL OR (u.completion_tokens = 0 AND EXISTS
+        (SELECT 1 FROM messages m WHERE m.id = g.message_id AND m.content <> ''))"""
+_BY_RECORD = "SELECT count(*), total(prompt_tokens), total(completion_tokens) FROM usage_records"
+_BY_DAY = "SELECT total(requests), total(prompt_tokens), total(completion_tokens) FROM usage_days"
+
+
+def assert_billed(database: Path, accepted: set[str]) -> None:
+    """Whatever was accepted has one record that is settled, not for nothing, and the days add up to the records."""
+    with closing(sqlite3.connect(database)) as db:
+        assert db.execute(_UNBILLED).fetchone() == (0,)
+        assert accepted <= {str(UUID(id_)) for (id_,) in db.execute("SELECT id FROM usage_records")}
+        assert db.execute("SELECT count(*) FROM usage_records WHERE settled_at IS NULL").fetchone() == (0,)
+        assert db.execute(_BY_DAY).fetchone() == db.execute(_BY_RECORD).fetchone()
+
+
+@pytest.mark.timeout(120 + 30 * ROUNDS)
 def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     chance = random.Random(4)  # noqa: S311 - moments to die at
     people: list[Person] = []
@@ -128,6 +147,8 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path) -
             for person in people:
                 person.http.base_url = server.url
                 person.sign_in()
+            accepted = {answer.ids["generation_id"] for talker in before for answer in talker.answers if answer.ids}
+            assert_billed(tmp_path / "data" / "chatkeep.db", accepted)
             for talker in before:
                 for answer in talker.answers:
                     status = assert_kept(talker.person, answer)

@@ -20,13 +20,14 @@ from chatkeep.identity import OwnerId
 from chatkeep.limits.quotas import Outcome
 from chatkeep.limits.tokens import Tokens
 from chatkeep.limits.turns import Turns
-from chatkeep.llm.model import ChatModel, ModelError, Usage
+from chatkeep.llm.model import ChatModel, ModelError, PromptMessage, Usage
+from chatkeep.outages import AWAY
 from chatkeep.settings_quotas import MICROS
 
 log = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 15.0
-_SAVE_AGAIN_SECONDS = 1.0
+_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,7 @@ class Answering:
     async def _ask(self, model: str) -> None:
         equipment = self._equipment
         self.waits = False
-        if self.told_to_wait:
-            async with equipment.database.writing(self._owner) as db:
-                await mark_turns(db, [self.generation], State.RUNNING)
-        async with equipment.database.reading(self._owner) as db:
-            prompt = await equipment.accounting.prompt_for(db, self._owner, self.generation)
+        prompt = await self._read_prompt()
         self._prompt_tokens = estimate_prompt(prompt)
         async with aclosing(equipment.chat_model.stream(model, prompt)) as chunks:
             async for chunk in chunks:
@@ -137,6 +134,19 @@ class Answering:
                 self._usage = chunk.usage or self._usage
                 self._finish_reason = chunk.finish_reason or self._finish_reason
 
+    async def _read_prompt(self) -> list[PromptMessage]:
+        """What the model is asked. A database that is away is waited for: it is no reason to give an answer up."""
+        database = self._equipment.database
+        while True:
+            try:
+                if self.told_to_wait:
+                    async with database.writing(self._owner) as db:
+                        await mark_turns(db, [self.generation], State.RUNNING)
+                async with database.reading(self._owner) as db:
+                    return await self._equipment.accounting.prompt_for(db, self._owner, self.generation)
+            except AWAY:
+                await asyncio.sleep(_AGAIN_SECONDS)
+
     def _fail(self, error: ModelError) -> None:
         if self._ending is None:
             self._ending = State.FAILED
@@ -145,7 +155,7 @@ class Answering:
     async def _tell_end(self, decided: State) -> None:
         """Not before SQL holds it: in an outage somebody else may find this generation dead, and write that down."""
         while (ending := await self._save(decided)) is None:
-            await asyncio.sleep(_SAVE_AGAIN_SECONDS)
+            await asyncio.sleep(_AGAIN_SECONDS)
             self.beat()
         if usage := self._usage_fields():
             self.log.append("usage", usage)
@@ -166,6 +176,9 @@ class Answering:
                     await self._write_answer(db, decided)
                     return ending
                 row = await find_generation(db, self._owner, self.generation.id)
+        except AWAY:
+            # The checkpoints say so in the log, once and for all answers.
+            return None
         except Exception:  # whatever keeps it from being saved now, there is only trying again
             log.exception("generation %s ended and could not be saved yet", self.generation.id)
             return None

@@ -17,6 +17,7 @@ from chatkeep.chat.generations import Checkpoint, find_checkpoint, list_seqs
 from chatkeep.chat.records import Generation
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId
+from chatkeep.outages import AWAY
 from chatkeep.row_security import EVERYBODY
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,9 @@ class Mirrors:
             self._wanted.clear()
             try:
                 await self._look()
-            except Exception:  # a database that is away for a while must not end all looks after it
+            except AWAY:
+                log.debug("the database does not answer; mirrors stand where they are")
+            except Exception:  # whatever it is, it must not end all looks after it
                 log.exception("could not look at what other processes write; it will be tried again")
             if self._mirrors:
                 await asyncio.sleep(LOOK_SECONDS)

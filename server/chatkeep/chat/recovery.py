@@ -1,6 +1,7 @@
 """What a process that died left behind: answers that claim to be written, and are written by nobody."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chatkeep.chat.event_feed import EventFeed
@@ -24,20 +25,58 @@ from chatkeep.row_security import EVERYBODY
 STALE_AFTER = timedelta(seconds=10)
 # The timers of all instances come before a request that happens to look: they also ask the feed for what was written.
 _STALE_FOR_A_REQUEST = timedelta(seconds=20)
+_ANSWERS_WITHIN = timedelta(seconds=2)
 # The reason in the terminal event.
 CRASH = "crash"
 
 
+@dataclass(slots=True)
+class Earshot:
+    """Since when the database has answered this process without a break.
+
+    While it is away nobody's sign of life arrives: once it is back, each gets the time to give one, and is not taken
+    for dead by whoever looks first.
+    """
+
+    now: Callable[[], datetime]
+    since: datetime | None = None
+
+    def lose(self) -> bool:
+        """The database does not answer. Returns whether it did until now."""
+        had, self.since = self.since, None
+        return had is not None
+
+    def hear(self, asked_at: datetime) -> None:
+        """It has answered what it was asked at that moment."""
+        answered_at = self.now()
+        if self.since is None or answered_at - asked_at > _ANSWERS_WITHIN:
+            self.since = answered_at
+
+    def covers(self, silence: timedelta) -> bool:
+        """Whether a sign of life would have arrived, for so long now."""
+        return self.since is not None and self.since <= self.now() - silence
+
+
 async def recover(
-    database: Database, before: datetime, now: datetime, alive: Collection[str], feed: EventFeed | None = None
+    database: Database,
+    now: datetime,
+    alive: Collection[str],
+    feed: EventFeed | None = None,
+    *,
+    earshot: Earshot | None,
 ) -> int:
-    """Interrupt what has given no sign of life since `before` and is not among `alive`; returns how many.
+    """Interrupt what has given no sign of life for a while and is not among `alive`; returns how many.
+
+    Without `earshot` there is nothing to wait for: no other process could be alive.
 
     The text stays as the last checkpoint left it, or goes on as far as the feed has brought it to others.
     """
+    before = now if earshot is None else now - STALE_AFTER
     async with database.reading(EVERYBODY) as db:
         found = [stale for stale in await list_stale(db, before) if stale.id not in alive]
-    if not found:
+    if earshot is not None:
+        earshot.hear(asked_at=now)
+    if not found or (earshot is not None and not earshot.covers(STALE_AFTER)):
         return 0
     recalled = {stale.id: await _recall(database, feed, stale) for stale in found} if feed else {}
     count = 0
@@ -81,15 +120,18 @@ async def _interrupt_recalled(db: Db, stale: Stale, event_log: EventLog, feed: E
     return True
 
 
-async def find_living(db: Db, owner: OwnerId, session_id: str, now: datetime) -> Generation | None:
+async def find_living(db: Db, owner: OwnerId, session_id: str, earshot: Earshot) -> Generation | None:
     """The generation that is writing into the owner's session, or None; one that only claims to is interrupted."""
     generation = await find_running(db, owner, session_id)
-    return None if generation and await interrupt_if_stale(db, owner, generation, now) else generation
+    return None if generation and await interrupt_if_stale(db, owner, generation, earshot) else generation
 
 
-async def interrupt_if_stale(db: Db, owner: OwnerId, generation: Generation, now: datetime) -> bool:
+async def interrupt_if_stale(db: Db, owner: OwnerId, generation: Generation, earshot: Earshot) -> bool:
     """Whether the generation was without a runner, and is interrupted now."""
-    if not generation.state.is_running or generation.heartbeat_at > now - _STALE_FOR_A_REQUEST:
+    if not generation.state.is_running or not earshot.covers(_STALE_FOR_A_REQUEST):
+        return False
+    now = earshot.now()
+    if generation.heartbeat_at > now - _STALE_FOR_A_REQUEST:
         return False
     if await interrupt_generation(db, generation.id, CRASH, now):
         await set_status(db, owner, generation.message_id, State.INTERRUPTED)

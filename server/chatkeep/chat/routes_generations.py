@@ -102,9 +102,8 @@ async def stop(owner: ChatOwner, generation_id: UUID, services: Services, db: Wr
     generation = await find_generation(db, owner, str(generation_id))
     if generation is None:
         raise NotFound
-    now = datetime.now(UTC)
-    if generation.state.is_running and not await interrupt_if_stale(db, owner, generation, now):
-        await request_stop(db, owner, generation.id, now)
+    if generation.state.is_running and not await interrupt_if_stale(db, owner, generation, services.runner.earshot):
+        await request_stop(db, owner, generation.id, datetime.now(UTC))
         db.on_commit(lambda: services.runner.stop(generation.id))
 
 

@@ -14,12 +14,13 @@ from chatkeep.chat.generations import beat, write_seqs
 from chatkeep.chat.messages import write_reasonings, write_texts
 from chatkeep.chat.mirrors import Mirrors
 from chatkeep.chat.records import LOGIN_ENDED, Generation, State
-from chatkeep.chat.recovery import STALE_AFTER, recover
+from chatkeep.chat.recovery import Earshot, recover
 from chatkeep.chat.titling import Titling, Untitled
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId, WatchLogin
 from chatkeep.limits.turns import Turns
 from chatkeep.llm.model import ChatModel
+from chatkeep.outages import AWAY
 from chatkeep.row_security import EVERYBODY
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class GenerationRunner:
         turns = turns or Turns(ANSWERS_AT_ONCE, ANSWERS_AT_ONCE)
         self._equipment = Equipment(database, chat_model, accounting, turns, now)
         self._now = now
+        self.earshot = Earshot(now)
         self._working: dict[str, Answering] = {}
         self._logs: dict[str, EventLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -180,8 +182,8 @@ class GenerationRunner:
     async def recover(self, *, everything: bool) -> int:
         """Interrupt what nobody is writing; with `everything`, without waiting for a sign of life."""
         now = self._now()
-        before = now if everything else now - STALE_AFTER
-        count = await recover(self._database, before, now, self._working.keys(), self._feed)
+        earshot = None if everything else self.earshot
+        count = await recover(self._database, now, self._working.keys(), self._feed, earshot=earshot)
         await self.accounting.settle_left(self._database, self._working.keys(), now, everything=everything)
         return count
 
@@ -199,7 +201,10 @@ class GenerationRunner:
                 if loop.time() >= next_recovery:
                     next_recovery = loop.time() + RECOVERY_SECONDS
                     await self.recover(everything=False)
-            except Exception:  # a database that is away for a while must not end all checkpoints after it
+            except AWAY:
+                if self.earshot.lose():
+                    log.warning("the database does not answer; answers go on, and will be saved when it does")
+            except Exception:  # whatever it is, it must not end all checkpoints after it
                 log.exception("checkpoint failed; it will be tried again")
 
     async def _checkpoint(self) -> None:

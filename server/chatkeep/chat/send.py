@@ -141,7 +141,7 @@ async def _find_earlier(db: Db, owner: OwnerId, idempotency_key: str | None, dig
 async def _refuse_if_busy(db: Db, owner: OwnerId, session: ChatSession, runner: GenerationRunner) -> None:
     if runner.draining:
         raise Draining
-    if await find_living(db, owner, session.id, datetime.now(UTC)):
+    if await find_living(db, owner, session.id, runner.earshot):
         raise GenerationRunning
 
 

@@ -80,7 +80,7 @@ class NoPlaceFree(ChatkeepError):
 
 class NotAccountable(ChatkeepError):
     status = 503
-    code = "unavailable"
+    code = "database_unavailable"
     title = "The server cannot answer at the moment"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 

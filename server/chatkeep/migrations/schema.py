@@ -13,6 +13,7 @@ from chatkeep.chat import tables as chat_tables
 from chatkeep.db import Database, DatabaseUnusable, driver_says, metadata
 from chatkeep.identity import AUTH_MIGRATIONS, auth_metadata
 from chatkeep.limits import tables as limits_tables
+from chatkeep.outages import AWAY
 from chatkeep.row_security import EVERYBODY, NoRoleForRows, provide_role
 
 # Any number will do, as long as no other program on the same database takes it: "chatkeep" on a telephone keypad.
@@ -62,7 +63,7 @@ async def upgrade(database: Database) -> None:
             await db.connection.run_sync(run)
     except NoRoleForRows as error:
         raise DatabaseUnusable(f"CHATKEEP_DATABASE_URL: {error}") from None
-    except DBAPIError as error:
+    except (DBAPIError, *AWAY) as error:
         raise DatabaseUnusable(
             f"CHATKEEP_DATABASE_URL: the schema cannot be brought up to date ({driver_says(error)})"
         ) from error
@@ -84,7 +85,7 @@ async def is_current(database: Database) -> bool:
     try:
         async with database.reading(EVERYBODY) as db:
             return await db.connection.run_sync(_heads) == expected
-    except (OSError, DBAPIError) as error:
+    except (OSError, DBAPIError, *AWAY) as error:
         raise DatabaseUnusable("CHATKEEP_DATABASE_URL: the database does not answer") from error
 
 

@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from chatkeep.errors import ChatkeepError, NotFound
 from chatkeep.ops.openai_errors import OpenAIErrorResponse, speaks_openai
+from chatkeep.outages import AWAY, DatabaseAway
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ChatkeepError, _on_chatkeep_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    for away in AWAY:
+        app.add_exception_handler(away, _on_database_away)
     app.add_exception_handler(Exception, _on_unexpected)
 
 
@@ -77,6 +80,10 @@ def _problem(
 
 def _on_chatkeep_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request.scope, cast(ChatkeepError, error))
+
+
+def _on_database_away(request: Request, _: Exception) -> JSONResponse:
+    return problem_response(request.scope, DatabaseAway())
 
 
 def _on_validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -14,6 +14,7 @@ from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.generations import find_generation, interrupt_generation, request_stop
 from chatkeep.chat.messages import find_message
 from chatkeep.chat.records import Generation, Message, State
+from chatkeep.chat.recovery import Earshot
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.send import NewMessage, send
 from chatkeep.chat.sessions import create_session, delete_session
@@ -41,6 +42,10 @@ async def runner(database: Database) -> AsyncIterator[GenerationRunner]:
     await runner.open()
     yield runner
     await runner.aclose()
+
+
+def set_clock(runner: GenerationRunner, ahead: timedelta) -> None:
+    runner._now = runner.earshot.now = lambda: datetime.now(UTC) + ahead
 
 
 def lasting(_: Callable[[], None]) -> Callable[[], None]:
@@ -222,9 +227,40 @@ async def test_recovery_finds_a_heartbeat_that_is_too_old(
 ) -> None:
     generation = await begin(database, runner, alice, LONG)
     later = make_runner(database)
-    later._now = lambda: datetime.now(UTC) + timedelta(minutes=1)
+    set_clock(later, timedelta(minutes=1))
+    assert await later.recover(everything=False) == 0
+    set_clock(later, timedelta(minutes=2))
     assert await later.recover(everything=False) == 1
     assert (await answer_of(database, alice, generation))[1].state is State.INTERRUPTED
+
+
+async def test_a_database_that_was_away_makes_nobody_look_dead(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    other = make_runner(database)
+
+    async def found_dead(after: timedelta) -> int:
+        set_clock(other, after)
+        return await other.recover(everything=False)
+
+    await begin(database, runner, alice, LONG)
+    assert await found_dead(timedelta()) == 0
+    assert other.earshot.lose()
+    # Back after two minutes, and nobody has had the time to say a word.
+    assert await found_dead(timedelta(minutes=2)) == 0
+    assert await found_dead(timedelta(minutes=2, seconds=5)) == 0
+    assert await found_dead(timedelta(minutes=2, seconds=11)) == 1
+
+
+def test_a_database_that_hung_was_away() -> None:
+    moments = [datetime(2026, 1, 1, 0, 0, seconds, tzinfo=UTC) for seconds in range(50)]
+    answered_at = iter([0, 5, 40, 41, 41, 46, 46])
+    earshot = Earshot(lambda: moments[next(answered_at)])
+    for asked_at in (0, 5, 10, 41):
+        earshot.hear(moments[asked_at])
+    assert not earshot.covers(timedelta(seconds=5))
+    earshot.hear(moments[46])
+    assert earshot.covers(timedelta(seconds=5))
 
 
 async def test_recovery_never_touches_the_text_of_what_has_ended(
@@ -246,6 +282,7 @@ async def test_a_stale_answer_does_not_block_its_chat(
     async with database.writing(EVERYBODY) as db:
         long_ago = datetime.now(UTC) - timedelta(minutes=1)
         await db.execute(update(generations).values(heartbeat_at=long_ago))
+    runner.earshot.since = datetime.now(UTC) - timedelta(minutes=1)
     async with database.writing(EVERYBODY) as db:
         following = await send(db, alice, NewMessage(generation.session_id, "hello"), None, runner, lasting)
     assert await ended(runner, following) == "generation.completed"

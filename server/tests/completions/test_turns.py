@@ -86,4 +86,4 @@ async def test_a_database_that_does_not_answer_is_no_client_that_has_gone(
     async with small.client() as client:
         with pytest.raises(openai.InternalServerError) as refused:
             await client.chat.completions.create(**body("hello"))
-    assert (refused.value.status_code, refused.value.code) == (503, "unavailable")
+    assert (refused.value.status_code, refused.value.code) == (503, "database_unavailable")
