@@ -75,7 +75,7 @@ def test_a_dearer_service_is_not_had_at_the_ordinary_price(tier: str) -> None:
         read_request(request(f',"service_tier":"{tier}"'))
     assert refused.value.param == "service_tier"
     for ordinary in ('"auto"', '"default"', '"flex"', "null"):
-        assert read_request(request(f',"service_tier":{ordinary}'))
+        read_request(request(f',"service_tier":{ordinary}'))
 
 
 @pytest.mark.asyncio(loop_scope="module")
