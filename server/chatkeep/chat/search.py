@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Text, cast, column, func, literal, select, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 
-from chatkeep.chat.snippets import Snippet, snippet_of, words_of
+from chatkeep.chat.snippets import Snippet, is_beginning, snippet_of, words_of
 from chatkeep.chat.tables import chat_sessions, message_words, messages
 from chatkeep.db import Db
 from chatkeep.identity import OwnerId
@@ -78,7 +78,7 @@ def matching(db: Db, owner: OwnerId, words: Sequence[str], wanted: ColumnElement
 
 def _on_sqlite(owner: OwnerId, words: Sequence[str]) -> ColumnElement[bool]:
     terms = " AND ".join(f'content : "{word}"' for word in words)
-    match = f'owner : "{owner.replace("-", "")}" AND {terms} *'
+    match = f'owner : "{owner.replace("-", "")}" AND {terms}{" *" if is_beginning(words[-1]) else ""}'
     rows = select(_INDEX.c.rowid).where(text("message_index MATCH :match").bindparams(match=match))
     return message_words.c.id.in_(rows)
 
@@ -86,5 +86,6 @@ def _on_sqlite(owner: OwnerId, words: Sequence[str]) -> ColumnElement[bool]:
 def _on_postgresql(owner: OwnerId, words: Sequence[str]) -> ColumnElement[bool]:
     # Not by the parser, which would take the id apart; nor can a message have this word, since ':' is none of its.
     of_owner = cast(cast(literal(f"'owner:{owner}'"), Text), TSQUERY)
-    terms = func.to_tsquery(text("'simple'"), " & ".join(f"'{word}'" for word in words) + ":*", type_=TSQUERY)
+    wanted = " & ".join(f"'{word}'" for word in words) + (":*" if is_beginning(words[-1]) else "")
+    terms = func.to_tsquery(text("'simple'"), wanted, type_=TSQUERY)
     return message_words.c.words.op("@@")(of_owner.op("&&")(terms))

@@ -35,6 +35,13 @@ def words_of(query: str) -> list[str]:
     return _WORD.findall(_ACCENTS.sub("", unicodedata.normalize("NFKD", query)))[:MAX_WORDS]
 
 
+def is_beginning(word: str) -> bool:
+    """Whether the last word of a query is looked for as the first part of one, too. Every twentieth word begins with
+    this letter or that: SQLite would look at them all, whoever's they are. In other scripts a letter can be a word.
+    """
+    return len(word) > 1 or not word.isascii()
+
+
 def snippet_of(text: str, words: Sequence[str]) -> Snippet:
     """The place in `text` where the first of `words` is found, or its beginning; the last word may be the first part of
     one.
@@ -42,7 +49,8 @@ def snippet_of(text: str, words: Sequence[str]) -> Snippet:
     folding = _Folded()
     folded = text.lower() if text.isascii() else text.translate(folding)
     wanted = [re.escape(word.translate(folding)) for word in words]
-    patterns = [rf"{word}(?![^\W_])" for word in wanted[:-1]] + wanted[-1:]
+    whole = wanted[:-1] if is_beginning(words[-1]) else wanted
+    patterns = [rf"{word}(?![^\W_])" for word in whole] + wanted[len(whole) :]
     looked_for = re.compile(rf"(?<![^\W_])(?:{'|'.join(patterns)})")
     first = looked_for.search(folded)
     start = _start(text, first.start()) if first else 0

@@ -180,3 +180,17 @@ def test_a_highlight_is_never_beside_the_snippet(text: str, query: str) -> None:
         snippet = snippet_of(text, words)
         places = [0, *(place for span in snippet.highlights for place in span), len(snippet.text)]
         assert places == sorted(places)
+
+
+async def test_one_letter_does_not_look_at_every_word_of_everybody_that_begins_with_it(
+    database: Database, alice: OwnerId
+) -> None:
+    await say(database, alice, "plan a garden", "apples", "漢字 here")
+    assert await found(database, alice, "a") == ["plan a garden"]
+    assert await found(database, alice, "plan a") == ["plan a garden"]
+    assert await found(database, alice, "ap") == ["apples"]
+    # Where a letter can be a word, it may be the first of several.
+    assert await found(database, alice, "漢") == ["漢字 here"]
+    async with database.reading(alice) as db:
+        (hit,) = (await search_messages(db, alice, "a", 9, None)).items
+    assert hit.snippet.highlights == [(5, 6)]
