@@ -63,6 +63,7 @@ class Answering:
         self._failure: dict[str, object] | None = None
         self.model = generation.model
         self._usage: Usage | None = None
+        self._provider: str | None = None
         self._prompt_tokens = 0
         self._finish_reason = "stop"
 
@@ -132,6 +133,7 @@ class Answering:
                 if chunk.text:
                     self.log.append_text(chunk.text)
                 self._usage = chunk.usage or self._usage
+                self._provider = chunk.provider or self._provider
                 self._finish_reason = chunk.finish_reason or self._finish_reason
 
     async def _read_prompt(self) -> list[PromptMessage]:
@@ -193,7 +195,7 @@ class Answering:
         prompt_tokens = 0 if ending is State.FAILED and not written else self._prompt_tokens
         reported = Tokens(usage.prompt_tokens, usage.completion_tokens) if usage else None
         accounting = self._equipment.accounting
-        outcome = Outcome(reported, written, prompt_tokens, accounting.known_as(self.model))
+        outcome = Outcome(reported, written, prompt_tokens, accounting.known_as(self.model), self._provider)
         await accounting.quotas.settle(db, self._owner, self.generation.id, outcome, now)
 
     async def _write_answer(self, db: Db, status: State) -> None:

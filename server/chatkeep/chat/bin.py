@@ -13,11 +13,14 @@ from chatkeep.chat.sessions import delete_session, get_session, lock_session
 from chatkeep.chat.tables import chat_sessions
 from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
+from chatkeep.limits.ledger import prune_records
 from chatkeep.row_security import EVERYBODY
 
 log = logging.getLogger(__name__)
 
 KEEP_DELETED = timedelta(days=30)
+# Of what was used, single answers: for looking into a complaint. The sums of each day stay for good.
+KEEP_RECORDS = timedelta(days=90)
 PURGE_SECONDS = 60.0
 _AT_ONCE = 100
 
@@ -77,9 +80,16 @@ async def keep_purging(database: Database) -> None:
         try:
             while await purge(database, datetime.now(UTC)):
                 pass
+            while await _prune(database, datetime.now(UTC) - KEEP_RECORDS):
+                pass
         except Exception:  # a database that is away for a while must not end all purging after it
             log.exception("what is due to be deleted could not be; it will be tried again")
         await asyncio.sleep(PURGE_SECONDS)
+
+
+async def _prune(database: Database, before: datetime) -> int:
+    async with database.writing(EVERYBODY) as db:
+        return await prune_records(db, before)
 
 
 async def _delete_if_due(database: Database, owner: OwnerId, session_id: str, now: datetime) -> None:

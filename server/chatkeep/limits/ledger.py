@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from sqlalchemy import Integer, bindparam, case, delete, func, insert, literal, select, text, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -174,6 +175,21 @@ async def settle_record(
     day = {"owner": owner, "day": record.created_at.astimezone(UTC).date(), "model": record.model or ""}
     requests = 0 if record.kind == "title" else 1
     await db.execute(_ADD_UP[db.connection.dialect.name], {**day, "requests": requests, **used})
+
+
+async def prune_records(db: Db, before: datetime) -> int:
+    """Delete some of the records that were made before then and have been settled, across owners; returns how many.
+    What they came to stays in the days.
+    """
+    # Ids are UUIDv7, so their order is that of time, and the oldest are found by the key.
+    first_since = UUID(int=int(before.timestamp() * 1000) << 80)
+    old = (
+        select(usage_records.c.id)
+        .where(usage_records.c.id < str(first_since), usage_records.c.settled_at.is_not(None))
+        .order_by(usage_records.c.id)
+        .limit(_IDS_PER_STATEMENT)
+    )
+    return int((await db.execute(delete(usage_records).where(usage_records.c.id.in_(old)))).rowcount)
 
 
 async def delete_usage_of(db: Db, owner: OwnerId) -> None:

@@ -42,7 +42,8 @@ class Chunk:
     """What one read brought: some text (perhaps none), and near the end the finish reason and the usage.
 
     `reasoning` is what the model thought before it answered, where its endpoint tells: no part of the answer. Where
-    several chunks carry a usage, the last one counts. Both texts can always be encoded as UTF-8 and stored: they hold
+    several chunks carry a usage, the last one counts. `provider` is where it comes from, told by the first chunk where
+    there are several. Both texts can always be encoded as UTF-8 and stored: they hold
     no lone surrogate and no NUL, whatever the model sent.
     """
 
@@ -50,6 +51,7 @@ class Chunk:
     finish_reason: str | None = None
     usage: Usage | None = None
     reasoning: str = ""
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

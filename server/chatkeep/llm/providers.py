@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from time import monotonic
 
 from chatkeep.llm.endpoint_health import EndpointHealth
@@ -121,7 +122,9 @@ class ProvidersChatModel:
                         if not began:
                             began = True
                             endpoint.health.answered()
-                        yield chunk
+                            yield replace(chunk, provider=route.provider)
+                        else:
+                            yield chunk
             except ModelError as error:
                 endpoint.failed(error)
                 if began:

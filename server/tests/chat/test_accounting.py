@@ -1,7 +1,8 @@
 """Quotas of chats: whatever becomes of an answer, it is settled once, and nobody gets around it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -25,7 +26,7 @@ from chatkeep.limits.quotas import Claim, Payer, Quotas
 from chatkeep.limits.tables import usage_records
 from chatkeep.limits.turns import Turns
 from chatkeep.llm.catalogue import ModelCatalogue
-from chatkeep.llm.model import ModelInfo
+from chatkeep.llm.model import Chunk, ModelInfo, PromptMessage
 from chatkeep.llm.script import MODEL
 from chatkeep.llm.scripted import ScriptedChatModel
 from chatkeep.llm.testing import eventually
@@ -37,7 +38,13 @@ USER = Payer(Role.USER)
 
 
 class TwoNames(ScriptedChatModel):
-    """Answers to another name too, as a model of a provider does."""
+    """Answers to another name too, and says where it is, as a model of a provider does."""
+
+    async def stream(self, model: str, messages: Sequence[PromptMessage]) -> AsyncGenerator[Chunk, None]:
+        provider: str | None = "provider"
+        async for chunk in super().stream(model, messages):
+            yield replace(chunk, provider=provider)
+            provider = None
 
     async def list_models(self) -> list[ModelInfo]:
         return [ModelInfo(MODEL, other_names=(f"provider/{MODEL}",))]
@@ -116,6 +123,8 @@ async def test_an_answer_is_billed_as_its_endpoint_counts(
     assert await settled(database, generation.id) is None
     assert await ended(runner, generation) == "completed"
     assert (await settled(database, generation.id) or (0, 0))[1] == 30
+    async with database.reading(EVERYBODY) as db:
+        assert (await db.execute(select(usage_records.c.provider))).scalar_one() == "provider"
 
 
 async def test_a_stop_right_before_the_end_is_billed_all_the_same(

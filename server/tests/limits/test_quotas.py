@@ -12,7 +12,7 @@ from uuid_utils.compat import uuid7
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId, Role
 from chatkeep.limits.errors import QuotaExceeded
-from chatkeep.limits.ledger import delete_usage_of
+from chatkeep.limits.ledger import delete_usage_of, list_held, prune_records
 from chatkeep.limits.prices import Prices
 from chatkeep.limits.quotas import Claim, Outcome, Payer, Quotas
 from chatkeep.limits.standing import Standing
@@ -261,3 +261,19 @@ async def test_nothing_is_left_of_an_owner_who_is_no_more(database: Database, al
         await delete_usage_of(db, alice)
     assert await used(database, alice, quotas) == [0]
     assert await used(database, bob, quotas) == [2]
+
+
+async def test_records_do_not_grow_for_ever_and_what_they_came_to_stays(
+    database: Database, alice: OwnerId, bob: OwnerId
+) -> None:
+    quotas = quotas_of("100 requests/month")
+    settled, held = [await reserve(database, alice, quotas) for _ in range(2)]
+    await settle(database, alice, quotas, settled, Outcome(Tokens(1, 2)))
+    others = await reserve(database, bob, quotas)
+    await settle(database, bob, quotas, others, Outcome(Tokens(1, 2)))
+    later = datetime.now(UTC) + timedelta(hours=1)
+    async with database.writing(EVERYBODY) as db:
+        assert await prune_records(db, later - timedelta(days=1)) == 0
+        assert await prune_records(db, later) == 2
+        assert [record.id for record in await list_held(db, "chat", later)] == [held.id]
+    assert await used(database, alice, quotas) == [2]
