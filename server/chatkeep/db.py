@@ -7,11 +7,11 @@ to write may be refused at once, whatever the busy timeout (SQLITE_BUSY_SNAPSHOT
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import aiosqlite
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -175,6 +175,31 @@ class Database:
     async def aclose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+class DatabaseClock:
+    """One time for all instances: PostgreSQL's, since their own clocks may be apart. A SQLite file has one server, and
+    so one clock.
+    """
+
+    def __init__(self, database: Database, own: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._database = database
+        self._own = own
+        self._ahead = timedelta()
+
+    def now(self) -> datetime:
+        """As far as it is known since `compare`."""
+        return self._own() + self._ahead
+
+    async def compare(self) -> None:
+        """Learn how far the clocks are apart; to be done now and then, since clocks drift and are set."""
+        if self._database.is_sqlite:
+            return
+        async with self._database.engine.connect() as connection:
+            # Once there is a connection: the moment asked for is in the middle of one round trip.
+            before = self._own()
+            theirs: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+            self._ahead = theirs - (before + (self._own() - before) / 2)
 
 
 def _engine(url: str, statement_seconds: float | None) -> AsyncEngine:

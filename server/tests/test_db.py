@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.tables import chat_sessions
-from chatkeep.db import Database, DatabaseUnusable
+from chatkeep.db import Database, DatabaseClock, DatabaseUnusable
 from chatkeep.outages import DatabaseAway
 from chatkeep.row_security import EVERYBODY
 
@@ -119,3 +119,10 @@ async def test_a_statement_that_never_ends_is_given_up(postgres_url: str) -> Non
     async with database.reading(EVERYBODY) as db:
         assert (await db.execute(text("SELECT 1"))).scalar() == 1
     await database.aclose()
+
+
+async def test_clocks_that_are_apart_tell_the_databases_time(database: Database) -> None:
+    clock = DatabaseClock(database, own=lambda: datetime.now(UTC) - timedelta(hours=1))
+    await clock.compare()
+    behind = datetime.now(UTC) - clock.now()
+    assert behind > timedelta(minutes=59) if database.is_sqlite else abs(behind) < timedelta(minutes=1)

@@ -1,7 +1,7 @@
 """The tree of a session. A branch is the path from the first message to a leaf; siblings answer the same message.
 
-An id is always greater than its parent's (UUIDv7, minted later). So the ids of a branch are in its order, and walking
-up ends, whatever the rows say.
+An id is always greater than its parent's: a UUIDv7, minted later or made so by `messages.add_message`. So the ids of a
+branch are in its order, and walking up ends, whatever the rows say.
 """
 
 from collections.abc import Sequence

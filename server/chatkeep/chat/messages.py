@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from sqlalchemy import RowMapping, Select, and_, bindparam, func, insert, select, update
 from uuid_utils.compat import uuid7
@@ -19,6 +20,8 @@ _WITH_GENERATION = select(messages, generations.c.id.label("generation_id")).out
     generations, and_(generations.c.message_id == messages.c.id, generations.c.state.in_(RUNNING_STATES))
 )
 
+# Of a UUIDv7 (RFC 9562, section 5.7): version, variant and what is random.
+_BITS_BELOW_TIME = 80
 _PATH_STEP = 20
 _IDS_PER_STATEMENT = 500
 # Whatever every answer needs is put together once: that costs more than the database's part in running it.
@@ -46,10 +49,15 @@ class Turn:
     model: str | None = None
 
 
-async def add_message(db: Db, owner: OwnerId, session_id: str, turn: Turn, now: datetime) -> Message:
-    """Append a turn to a session that the caller has looked up as the owner's."""
+async def add_message(
+    db: Db, owner: OwnerId, session_id: str, turn: Turn, now: datetime, newest_id: str | None = None
+) -> Message:
+    """Append a turn to a session that the caller has looked up as the owner's.
+
+    Its id is above its parent's and `newest_id`, though another instance, whose clock is ahead, has made those.
+    """
     message = Message(
-        str(uuid7()),
+        _id_above(max(turn.parent_id or "", newest_id or "")),
         session_id,
         turn.parent_id,
         turn.role,
@@ -75,6 +83,14 @@ async def add_message(db: Db, owner: OwnerId, session_id: str, turn: Turn, now: 
     }
     await db.execute(_ADD, values)
     return message
+
+
+def _id_above(earlier: str) -> str:
+    id_ = uuid7()
+    if str(id_) < earlier:
+        milliseconds = (UUID(earlier).int >> _BITS_BELOW_TIME) + 1
+        id_ = UUID(int=milliseconds << _BITS_BELOW_TIME | id_.int & (1 << _BITS_BELOW_TIME) - 1)
+    return str(id_)
 
 
 async def insert_messages(db: Db, owner: OwnerId, turns: Sequence[Message]) -> None:

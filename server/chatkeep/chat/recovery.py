@@ -21,7 +21,7 @@ from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
 from chatkeep.row_security import EVERYBODY
 
-# Runners give a sign of life every second; instances' clocks may differ by a few.
+# Runners give a sign of life every second, by the one clock that all instances have: the database's.
 STALE_AFTER = timedelta(seconds=10)
 # The timers of all instances come before a request that happens to look: they also ask the feed for what was written.
 _STALE_FOR_A_REQUEST = timedelta(seconds=20)

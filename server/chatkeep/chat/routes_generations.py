@@ -1,7 +1,6 @@
 """/chat/send and /chat/generations: say something, watch the answer, come back to it, stop it."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -103,7 +102,7 @@ async def stop(owner: ChatOwner, generation_id: UUID, services: Services, db: Wr
     if generation is None:
         raise NotFound
     if generation.state.is_running and not await interrupt_if_stale(db, owner, generation, services.runner.earshot):
-        await request_stop(db, owner, generation.id, datetime.now(UTC))
+        await request_stop(db, owner, generation.id, services.runner.now())
         db.on_commit(lambda: services.runner.stop(generation.id))
 
 

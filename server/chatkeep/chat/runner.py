@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from chatkeep.chat.accounting import Accounting, mark_turns
 from chatkeep.chat.answering import Answering, Equipment
@@ -16,7 +16,7 @@ from chatkeep.chat.mirrors import Mirrors
 from chatkeep.chat.records import LOGIN_ENDED, Generation, State
 from chatkeep.chat.recovery import Earshot, recover
 from chatkeep.chat.titling import Titling, Untitled
-from chatkeep.db import Database
+from chatkeep.db import Database, DatabaseClock
 from chatkeep.identity import OwnerId, WatchLogin
 from chatkeep.limits.turns import Turns
 from chatkeep.llm.model import ChatModel
@@ -45,8 +45,8 @@ class GenerationRunner:
         database: Database,
         chat_model: ChatModel,
         accounting: Accounting,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
+        clock: DatabaseClock | None = None,
         turns: Turns | None = None,
         feed: EventFeed | None = None,
         titling: Titling | None = None,
@@ -54,10 +54,11 @@ class GenerationRunner:
     ) -> None:
         self._database = database
         self.accounting = accounting
+        self._clock = clock or DatabaseClock(database)
+        self._now = self._clock.now
         turns = turns or Turns(ANSWERS_AT_ONCE, ANSWERS_AT_ONCE)
-        self._equipment = Equipment(database, chat_model, accounting, turns, now)
-        self._now = now
-        self.earshot = Earshot(now)
+        self._equipment = Equipment(database, chat_model, accounting, turns, self._now)
+        self.earshot = Earshot(self._now)
         self._working: dict[str, Answering] = {}
         self._logs: dict[str, EventLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,8 +71,13 @@ class GenerationRunner:
         self.draining = False
         self.hurried = False
 
+    def now(self) -> datetime:
+        """By the clock that signs of life are told by."""
+        return self._now()
+
     async def open(self) -> None:
         """Recover what a former process left, and set checkpoints and heartbeats going."""
+        await self._clock.compare()
         if self._feed is not None:
             await self._feeding.enter_async_context(self._feed.running(self._stop_here))
         # With SQLite there is no other process: whatever claims to run at the start does not.
@@ -181,6 +187,7 @@ class GenerationRunner:
 
     async def recover(self, *, everything: bool) -> int:
         """Interrupt what nobody is writing; with `everything`, without waiting for a sign of life."""
+        await self._clock.compare()
         now = self._now()
         earshot = None if everything else self.earshot
         count = await recover(self._database, now, self._working.keys(), self._feed, earshot=earshot)

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 from uuid_utils.compat import uuid7
@@ -16,7 +16,7 @@ from chatkeep.chat.errors import (
     ParentNotAnswerable,
 )
 from chatkeep.chat.generations import add_generation, find_by_key
-from chatkeep.chat.messages import Turn, add_message, find_message
+from chatkeep.chat.messages import Turn, add_message, find_message, find_newest_id
 from chatkeep.chat.records import ChatSession, Generation, Message, State
 from chatkeep.chat.recovery import find_living
 from chatkeep.chat.runner import GenerationRunner
@@ -87,8 +87,10 @@ async def send(
         return earlier
     await _refuse_if_busy(db, owner, session, runner)
     parent_id = await _find_parent_id(db, owner, session, new)
-    now = datetime.now(UTC)
-    question = await add_message(db, owner, session.id, Turn("user", new.text, parent_id), now)
+    now = runner.now()
+    goes_on_at_the_end = parent_id is not None and session.leaf_id is None and new.parent_id is None
+    newest_id = parent_id if goes_on_at_the_end else await find_newest_id(db, owner, session.id)
+    question = await add_message(db, owner, session.id, Turn("user", new.text, parent_id), now, newest_id)
     generation = await _begin_answer(db, owner, session, question, new, idempotency_key, now)
     await runner.accounting.reserve(db, owner, generation, payer, now)
     untitled = find_untitled(session, question, payer)
@@ -122,8 +124,9 @@ async def regenerate(
     question = await _find_question(db, owner, message)
     if question is None:
         raise NotAnswerable
-    now = datetime.now(UTC)
-    generation = await _begin_answer(db, owner, session, question, again, idempotency_key, now)
+    now = runner.now()
+    newest_id = await find_newest_id(db, owner, session.id)
+    generation = await _begin_answer(db, owner, session, question, again, idempotency_key, now, newest_id)
     await runner.accounting.reserve(db, owner, generation, payer, now)
     untitled = find_untitled(session, question, payer)
     db.on_commit(lambda: runner.start(owner, generation, watch_login, untitled))
@@ -153,10 +156,11 @@ async def _begin_answer(
     asked: NewMessage | Again,
     idempotency_key: str | None,
     now: datetime,
+    newest_id: str | None = None,
 ) -> Generation:
     model = asked.model or session.model or asked.default_model
     empty = Turn("assistant", "", question.id, State.RUNNING, model)
-    answer = await add_message(db, owner, session.id, empty, now)
+    answer = await add_message(db, owner, session.id, empty, now, newest_id)
     generation = Generation(
         id=str(uuid7()),
         session_id=session.id,

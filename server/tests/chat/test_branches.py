@@ -1,12 +1,14 @@
 """The tree of a session: branches, siblings, the leaf on show; on SQLite and PostgreSQL."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
 from chatkeep.chat.branches import find_leaf_id, get_newest_below, list_branch, with_siblings
-from chatkeep.chat.messages import Turn, add_message, list_messages
+from chatkeep.chat.messages import Turn, add_message, find_message, insert_messages, list_messages, list_path
 from chatkeep.chat.records import ChatSession, Message, Siblings
 from chatkeep.chat.sessions import create_session, delete_session, get_session, show_leaf
 from chatkeep.db import Database
@@ -127,3 +129,23 @@ async def test_a_session_that_is_deleted_while_it_is_read_is_no_error(
         assert (page.items, page.next_cursor) == ([], None)
         await delete_session(db, alice, session.id)
         assert await with_siblings(db, alice, session.id, items) == []
+
+
+async def test_an_instance_whose_clock_is_behind_breaks_no_path_and_shows_what_is_newest(
+    database: Database, alice: OwnerId
+) -> None:
+    session, ids = await planted(database, alice, {"q1": "", "a2": "q1"})
+    ahead = UUID(int=UUID(ids["a2"]).int + (3_600_000 << 80))
+    async with database.writing(alice) as db:
+        # As another instance has made it, whose clock is an hour ahead.
+        a2 = await find_message(db, alice, ids["a2"])
+        assert a2 is not None
+        await insert_messages(db, alice, [replace(a2, id=str(ahead), content="a3")])
+        q4 = await add_message(db, alice, session.id, Turn("user", "q4", str(ahead)), NOW)
+        a5 = await add_message(db, alice, session.id, Turn("assistant", "a5", q4.id), NOW)
+        again = await add_message(db, alice, session.id, Turn("assistant", "a6", ids["q1"]), NOW, a5.id)
+        assert str(ahead) < q4.id < a5.id < again.id
+        assert UUID(again.id).version == 7
+        path = await list_path(db, alice, session.id, a5.id, 1000)
+        assert names(path) == ["q1", "a3", "q4", "a5"]
+        assert await find_leaf_id(db, alice, session) == again.id

@@ -14,12 +14,12 @@ from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.generations import find_generation, interrupt_generation, request_stop
 from chatkeep.chat.messages import find_message
 from chatkeep.chat.records import Generation, Message, State
-from chatkeep.chat.recovery import Earshot
+from chatkeep.chat.recovery import Earshot, find_living
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.send import NewMessage, send
 from chatkeep.chat.sessions import create_session, delete_session
 from chatkeep.chat.tables import generations
-from chatkeep.db import Database
+from chatkeep.db import Database, DatabaseClock
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
 from chatkeep.limits.quotas import Quotas
@@ -261,6 +261,22 @@ def test_a_database_that_hung_was_away() -> None:
     assert not earshot.covers(timedelta(seconds=5))
     earshot.hear(moments[46])
     assert earshot.covers(timedelta(seconds=5))
+
+
+async def test_instances_whose_clocks_are_apart_do_not_take_each_other_for_dead(
+    database: Database, runner: GenerationRunner, alice: OwnerId
+) -> None:
+    # A SQLite file has one server, and so one clock.
+    apart = timedelta() if database.is_sqlite else timedelta(hours=1)
+    clock = DatabaseClock(database, own=lambda: datetime.now(UTC) + apart)
+    accounting = Accounting(Quotas(), ModelCatalogue(ScriptedChatModel(), monotonic), 8192)
+    ahead = GenerationRunner(database, ScriptedChatModel(), accounting, clock=clock)
+    ahead.earshot.since = datetime.now(UTC) - timedelta(days=1)
+    generation = await begin(database, runner, alice, LONG)
+    assert await ahead.recover(everything=False) == 0
+    assert ahead.earshot.covers(timedelta(minutes=1))
+    async with database.writing(alice) as db:
+        assert await find_living(db, alice, generation.session_id, ahead.earshot) is not None
 
 
 async def test_recovery_never_touches_the_text_of_what_has_ended(
