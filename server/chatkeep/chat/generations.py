@@ -130,14 +130,15 @@ async def write_seqs(db: Db, seqs: Mapping[str, int]) -> None:
     await db.execute(statement, [{"generation": generation_id, "seq": seq} for generation_id, seq in seqs.items()])
 
 
-async def list_seqs(db: Db, generation_ids: Sequence[str]) -> dict[str, int]:
-    """How far each of them has come, as SQL knows it; what is deleted is not among them."""
-    found: dict[str, int] = {}
+async def list_seqs(db: Db, generation_ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    """How far each of them has come, as SQL knows it, and whether it runs; what is deleted is not among them."""
+    found: dict[str, tuple[int, bool]] = {}
     for start in range(0, len(generation_ids), _IDS_PER_STATEMENT):
-        statement = select(generations.c.id, generations.c.last_seq).where(
+        statement = select(generations.c.id, generations.c.last_seq, generations.c.state).where(
             generations.c.id.in_(generation_ids[start : start + _IDS_PER_STATEMENT])
         )
-        found |= {row.id: row.last_seq or 0 for row in (await db.execute(statement)).all()}
+        rows = (await db.execute(statement)).all()
+        found |= {row.id: (row.last_seq or 0, State(row.state).is_running) for row in rows}
     return found
 
 

@@ -6,7 +6,6 @@ events themselves, where there is one, makes it quick and exact.
 
 import asyncio
 import logging
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,16 +22,23 @@ from chatkeep.row_security import EVERYBODY
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+# Without a feed each look tells the whole text anew, so a long one is looked at less often; its end is told at once.
+_CHARACTERS_PER_SECOND = 65_536
+_MOST_SECONDS = 8.0
 
 
 @dataclass(slots=True)
 class Mirror:
-    """One of them. `stood_at` is where it was at the last look: a feed that brings nothing is not waited for."""
+    """One of them. `stood_at` is where it was at the last look: a feed that brings nothing is not waited for.
+
+    `due_at` is when it is worth reading again, by the loop's clock: a long text is read and told as a whole.
+    """
 
     owner: OwnerId
     log: EventLog
     followers: int = 0
     stood_at: int | None = None
+    due_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -90,12 +96,7 @@ class Mirrors:
             return
         async with self.database.reading(EVERYBODY) as db:
             for generation_id, mirror in lagging.items():
-                checkpoint = await find_checkpoint(db, generation_id)
-                if checkpoint is None:
-                    # Deleted with its chat: that counts as a stop.
-                    mirror.log.append("generation.stopped")
-                else:
-                    catch_up(mirror.log, checkpoint)
+                _catch_up(mirror, await find_checkpoint(db, generation_id))
 
     async def _list_lagging(self) -> dict[str, Mirror]:
         mirrors = {key: mirror for key, mirror in self._mirrors.items() if not mirror.log.ended}
@@ -103,8 +104,8 @@ class Mirrors:
             return {}
         async with self.database.reading(EVERYBODY) as db:
             seqs = await list_seqs(db, list(mirrors))
-        # What is not there any more has an end to be told.
-        behind = {key: mirror for key, mirror in mirrors.items() if seqs.get(key, math.inf) > mirror.log.last_seq}
+        now = asyncio.get_running_loop().time()
+        behind = {key: mirror for key, mirror in mirrors.items() if _is_behind(mirror, seqs.get(key), now)}
         lagging = {key: mirror for key, mirror in behind.items() if not self._is_fed(mirror)}
         for mirror in behind.values():
             mirror.stood_at = mirror.log.last_seq
@@ -112,6 +113,28 @@ class Mirrors:
 
     def _is_fed(self, mirror: Mirror) -> bool:
         return self.feed is not None and mirror.stood_at != mirror.log.last_seq
+
+
+def _is_behind(mirror: Mirror, found: tuple[int, bool] | None, now: float) -> bool:
+    if found is None:
+        # What is not there any more has an end to be told.
+        return True
+    seq, is_running = found
+    return seq > mirror.log.last_seq and (now >= mirror.due_at or not is_running)
+
+
+def _catch_up(mirror: Mirror, checkpoint: Checkpoint | None) -> None:
+    try:
+        if checkpoint is None:
+            # Deleted with its chat: that counts as a stop.
+            mirror.log.append("generation.stopped")
+        else:
+            catch_up(mirror.log, checkpoint)
+            length = len(checkpoint.text) + len(checkpoint.reasoning)
+            seconds = min(length / _CHARACTERS_PER_SECOND, _MOST_SECONDS)
+            mirror.due_at = asyncio.get_running_loop().time() + (seconds if seconds > LOOK_SECONDS else 0.0)
+    except Exception:  # whatever is wrong with this one, the others are told
+        log.exception("what is written of generation %s could not be mirrored", mirror.log.generation_id)
 
 
 def catch_up(event_log: EventLog, checkpoint: Checkpoint) -> None:

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from chatkeep.chat.event_log import TERMINAL, EventLog
-from chatkeep.chat.generations import interrupt_generation
+from chatkeep.chat.generations import interrupt_generation, write_seqs
+from chatkeep.chat.messages import write_texts
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_session
 from chatkeep.db import Database
@@ -126,7 +127,7 @@ async def test_after_a_crash_every_follower_gets_one_end_with_a_number_that_noth
         # One saw nothing of it before, the other more than was ever saved.
         late, early = Follower(mirror), Follower(mirror, seq=log.last_seq + 50)
         async with database.writing(EVERYBODY) as db:
-            assert await interrupt_generation(db, generation.id, "crash", here._now())
+            assert await interrupt_generation(db, generation.id, "crash", here.now())
         await there._mirrors._look()
         for follower in (late, early):
             follower.read()
@@ -193,3 +194,42 @@ async def test_a_process_that_goes_sends_its_followers_elsewhere(
         reading = asyncio.ensure_future(anext(mirror.follow(0, until=lambda: False), None))
         await there.drain()
         assert await reading is None
+
+
+async def test_a_mirror_that_cannot_catch_up_holds_no_other_back(
+    database: Database, here: GenerationRunner, there: GenerationRunner, alice: OwnerId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, whole = [await begin(database, here, alice, "count to 3") for _ in range(2)]
+    for generation in (broken, whole):
+        await ended(here, generation)
+
+    def fail(*_: object) -> None:
+        raise ValueError
+
+    with there.following(alice, broken) as first, there.following(alice, whole) as second:
+        monkeypatch.setattr(first, "restart", fail)
+        await there._mirrors._look()
+        assert not first.ended
+        assert second.ended
+
+
+async def test_a_long_text_is_not_told_anew_each_second_but_its_end_is_told_at_once(
+    database: Database, here: GenerationRunner, there: GenerationRunner, alice: OwnerId
+) -> None:
+    generation = await begin(database, here, alice, LONG)
+
+    async def written(seq: int, characters: int) -> None:
+        async with database.writing(EVERYBODY) as db:
+            await write_texts(db, {generation.message_id: "x" * characters})
+            await write_seqs(db, {generation.id: seq})
+
+    with there.following(alice, generation) as mirror:
+        await written(100_000, 1_000_000)
+        await there._mirrors._look()
+        await written(100_001, 1_000_001)
+        await there._mirrors._look()
+        assert (mirror.last_seq, len(mirror.text)) == (100_000, 1_000_000)
+        async with database.writing(EVERYBODY) as db:
+            assert await interrupt_generation(db, generation.id, "crash", here.now())
+        await there._mirrors._look()
+        assert mirror.ended
