@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from chatkeep.completions.relayed import RelayedDocument, RelayedStream
-from chatkeep.completions.requests import CompletionRequest, plain_prompt
+from chatkeep.completions.requests import CompletionRequest, plain_options, plain_prompt
 from chatkeep.completions.tally import Tally
 from chatkeep.completions.written import WrittenDocument, WrittenStream
 from chatkeep.llm.forwarding import ForwardingModel
-from chatkeep.llm.model import ChatModel
+from chatkeep.llm.model import ChatModel, TunableModel
 
 
 class Answer(Protocol):
@@ -39,7 +39,11 @@ async def ask(chat_model: ChatModel, request: CompletionRequest) -> Answer:
         if not request.raw.stream:
             return RelayedDocument(forwarded)
         return RelayedStream(forwarded, show_usage=request.raw.wants_usage, choices=request.choices)
-    chunks = chat_model.stream(request.model, plain_prompt(request))
+    prompt = plain_prompt(request)
+    if isinstance(chat_model, TunableModel):
+        chunks = chat_model.stream_tuned(request.model, prompt, plain_options(request))
+    else:
+        chunks = chat_model.stream(request.model, prompt)
     try:
         first = await anext(chunks, None)
     except BaseException:  # cancellation too must stop the model

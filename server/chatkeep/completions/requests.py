@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -21,6 +21,16 @@ _TOKENS_PER_PART = 1500
 _OTHER_MODELS = ("models", "fallbacks", "context_window_fallbacks")
 # Others are dearer, and prices are those of the ordinary service. By auto, the operator's own account decides.
 _TIERS = ("auto", "default", "flex")
+# What a model that is no endpoint hears of, and within which bounds.
+_OPTIONS: Mapping[str, Any] = {
+    "temperature": Annotated[float, msgspec.Meta(ge=0, le=2)],
+    "top_p": Annotated[float, msgspec.Meta(ge=0, le=1)],
+    "frequency_penalty": Annotated[float, msgspec.Meta(ge=-2, le=2)],
+    "presence_penalty": Annotated[float, msgspec.Meta(ge=-2, le=2)],
+    "seed": Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)],
+    "stop": Annotated[str, msgspec.Meta(max_length=200)]
+    | Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=4)],
+}
 _TOKENS_PER_MESSAGE = 8
 _BYTES_PER_TOKEN = 4
 
@@ -116,6 +126,17 @@ def plain_prompt(request: CompletionRequest) -> list[PromptMessage]:
     if wanted is not None and wanted.get("type") != "text":
         raise RequestInvalid("This model answers with plain text.", "response_format")
     return [_plain(number, message) for number, message in enumerate(_messages(request.raw.members))]
+
+
+def plain_options(request: CompletionRequest) -> dict[str, object]:
+    """How long and how bold the answer is to be, for the same model; what else may be wished for it does not hear.
+
+    Raises:
+        RequestInvalid: a wish is none that can be met.
+    """
+    wishes: dict[str, object] = {"max_tokens": request.at_most}
+    wishes |= {name: _member(request.raw.members, name, kind) for name, kind in _OPTIONS.items()}
+    return {name: wish for name, wish in wishes.items() if wish is not None}
 
 
 def _plain(number: int, message: _Message) -> PromptMessage:

@@ -10,7 +10,7 @@ one user's is the caller's to bound.
 import asyncio
 import contextlib
 import importlib.util
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 from chatkeep.llm.http_response import Bounds
@@ -82,8 +82,14 @@ class LocalChatModel:
         progress = 1.0 if self._endpoint else min(supervisor.progress, 0.99)
         return [ModelInfo(MODEL, True, self._endpoint is not None, progress, _SLOTS, _CONTEXT_TOKENS)]
 
-    async def stream(self, model: str, messages: Sequence[PromptMessage]) -> AsyncGenerator[Chunk, None]:
+    def stream(self, model: str, messages: Sequence[PromptMessage]) -> AsyncGenerator[Chunk, None]:
         """Answer; waits for the model to be loaded and for a turn. What is too long is cut at its oldest end."""
+        return self.stream_tuned(model, messages, {})
+
+    async def stream_tuned(
+        self, model: str, messages: Sequence[PromptMessage], options: Mapping[str, object]
+    ) -> AsyncGenerator[Chunk, None]:
+        """The same, with wishes; no longer than it would be without them."""
         self._start()
         if self._waiting >= _MOST_WAITING:
             raise ModelUnavailable("The built-in model is busy: too many answers are waiting for it.")
@@ -93,7 +99,7 @@ class LocalChatModel:
         finally:
             self._waiting -= 1
         try:
-            async with contextlib.aclosing(self._answer(messages)) as chunks:
+            async with contextlib.aclosing(self._answer(messages, options)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         finally:
@@ -138,12 +144,17 @@ class LocalChatModel:
         except TimeoutError:
             raise ModelUnavailable("The built-in model is busy with other answers. Try again shortly.") from None
 
-    async def _answer(self, messages: Sequence[PromptMessage]) -> AsyncGenerator[Chunk, None]:
+    async def _answer(
+        self, messages: Sequence[PromptMessage], options: Mapping[str, object]
+    ) -> AsyncGenerator[Chunk, None]:
         endpoint = await self._loaded()
+        at_most = options.get("max_tokens")
+        if isinstance(at_most, int):
+            options = {**options, "max_tokens": min(at_most, _ANSWER_TOKENS)}
         for bytes_per_token in _BYTES_PER_TOKEN:
             prompt = fit_prompt(messages, _CONTEXT_TOKENS - _ANSWER_TOKENS, bytes_per_token)
             try:
-                async with contextlib.aclosing(endpoint.stream(MODEL, prompt)) as chunks:
+                async with contextlib.aclosing(endpoint.stream(MODEL, prompt, options)) as chunks:
                     async for chunk in chunks:
                         yield chunk
             except ModelPromptTooLong:

@@ -16,9 +16,9 @@ Errors, all of them `ModelError`:
       └─ ModelGarbage          what came is not the protocol, or is larger than it may be
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +170,15 @@ class ChatModel(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections and processes."""
+        ...
+
+
+@runtime_checkable
+class TunableModel(Protocol):
+    """A ChatModel that is no HTTP endpoint to others and still takes wishes: `local.LocalChatModel`."""
+
+    def stream_tuned(
+        self, model: str, messages: Sequence[PromptMessage], options: Mapping[str, object]
+    ) -> AsyncGenerator[Chunk, None]:
+        """As `stream`, with limits and sampling parameters by their API names, which somebody has checked."""
         ...

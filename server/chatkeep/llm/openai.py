@@ -52,7 +52,7 @@ class OpenAIChatModel:
         api_key: str | None = None,
         models: Sequence[str] = (),
         *,
-        options: Mapping[str, float] | None = None,
+        options: Mapping[str, object] | None = None,
         bounds: Bounds | None = None,
         max_answer_characters: int = 1_000_000,
     ) -> None:
@@ -91,9 +91,14 @@ class OpenAIChatModel:
             raise self._refused(response, body)
         return decode_model_ids(body)
 
-    async def stream(self, model: str, messages: Sequence[PromptMessage]) -> AsyncGenerator[Chunk, None]:
-        """Answer `messages`; see the port. Closing the iterator closes the connection, which stops the model."""
-        options = self._options
+    async def stream(
+        self, model: str, messages: Sequence[PromptMessage], options: Mapping[str, object] | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """Answer `messages`; see the port. Closing the iterator closes the connection, which stops the model.
+
+        `options` are this request's own, before those of all.
+        """
+        options = {**self._options, **(options or {})}
 
         def encode(include_usage: bool) -> bytes:
             return encode_request(model, messages, include_usage=include_usage, options=options)

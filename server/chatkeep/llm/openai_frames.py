@@ -6,7 +6,7 @@ in the part we need (`choices`, `delta.content`) is garbage.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -77,7 +77,7 @@ _decode_models = msgspec.json.Decoder(_ModelList).decode
 
 
 def encode_request(
-    model: str, messages: Sequence[PromptMessage], *, include_usage: bool, options: dict[str, float]
+    model: str, messages: Sequence[PromptMessage], *, include_usage: bool, options: Mapping[str, object]
 ) -> bytes:
     """The body of a streaming request. `options` are sampling parameters and limits by their API names.
 

@@ -9,13 +9,16 @@ from sqlalchemy import select
 
 from chatkeep.completions.accounting import Account
 from chatkeep.completions.errors import RequestInvalid
-from chatkeep.completions.requests import read_request
+from chatkeep.completions.requests import plain_options, read_request
 from chatkeep.completions.routes import _claim
 from chatkeep.completions.tally import Tally
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId
 from chatkeep.limits.quotas import Claim, Payer, Quotas
 from chatkeep.limits.tables import usage_records
+from chatkeep.llm.local import LocalChatModel
+from chatkeep.llm.model import TunableModel
+from chatkeep.llm.scripted import ScriptedChatModel
 from chatkeep.llm.testing import eventually
 from chatkeep.row_security import EVERYBODY
 from server.tests.completions.conftest import Door
@@ -76,6 +79,23 @@ def test_a_dearer_service_is_not_had_at_the_ordinary_price(tier: str) -> None:
     assert refused.value.param == "service_tier"
     for ordinary in ('"auto"', '"default"', '"flex"', "null"):
         read_request(request(f',"service_tier":{ordinary}'))
+
+
+@pytest.mark.parametrize(
+    "wish",
+    ['"temperature":1e9', '"top_p":"x"', '"seed":-1', '"stop":["a","b","c","d","e"]', f'"stop":"{"x" * 201}"'],
+)
+def test_a_wish_that_no_model_can_meet_does_not_reach_the_built_in_one(wish: str) -> None:
+    with pytest.raises(RequestInvalid):
+        plain_options(read_request(request(f",{wish}")))
+
+
+def test_the_built_in_model_hears_how_long_and_how_bold_it_is_to_be() -> None:
+    asked = read_request(request(',"max_completion_tokens":7,"temperature":0,"stop":"x","x_other":1'))
+    assert plain_options(asked) == {"max_tokens": 7, "temperature": 0.0, "stop": "x"}
+    assert plain_options(read_request(request(""))) == {}
+    assert isinstance(LocalChatModel(), TunableModel)
+    assert not isinstance(ScriptedChatModel(), TunableModel)
 
 
 @pytest.mark.asyncio(loop_scope="module")

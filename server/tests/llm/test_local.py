@@ -49,6 +49,15 @@ async def test_it_answers_while_it_is_still_loading(model: LocalChatModel) -> No
 
 
 @installed
+async def test_it_writes_no_more_than_it_is_asked_for(model: LocalChatModel) -> None:
+    prompt = [PromptMessage("user", "Tell me a long story about a fox.")]
+    chunks = [chunk async for chunk in model.stream_tuned(MODEL, prompt, {"max_tokens": 3, "temperature": 0.0})]
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens <= 3
+    assert "length" in [chunk.finish_reason for chunk in chunks]
+
+
+@installed
 async def test_progress_only_rises(model: LocalChatModel) -> None:
     seen = [(await model.list_models())[0].progress]
     while seen[-1] < 1.0:
