@@ -14,7 +14,7 @@ from chatkeep.chat.prompt import build_prompt, estimate_tokens
 from chatkeep.chat.records import Generation, Message, State
 from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
-from chatkeep.limits.ledger import Kind, Record, list_held, mark_waiting
+from chatkeep.limits.ledger import Kind, Record, list_held, list_held_ids, mark_waiting
 from chatkeep.limits.quotas import Claim, Outcome, Payer, Quotas
 from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.llm.model import PromptMessage
@@ -65,10 +65,11 @@ class Accounting:
     ) -> None:
         """Settle what holds a quota and is written nowhere. With `everything` no other process can be writing."""
         async with database.reading(EVERYBODY) as db:
-            held = await list_held(db, "chat", now)
+            held = set(await list_held_ids(db, "chat", now))
             # Asked second, so that what begins in between is not taken for dead.
-            running = {*alive, *await list_running_ids(db)}
-            left = [record for record in held if record.id not in running]
+            ended = held.difference(alive, await list_running_ids(db))
+            # Hardly ever is there any: the records of thousands that run need not be read for it.
+            left = [record for record in await list_held(db, "chat", now) if record.id in ended] if ended else []
             for kind, lasts in _LOST_AFTER.items():
                 left += await list_held(db, kind, now if everything else now - lasts)
         for record in left:

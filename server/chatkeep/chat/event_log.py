@@ -58,12 +58,12 @@ class EventLog:
         self.ended = False
         self.size = 0
         self.last_append = 0.0
+        self.text_length = 0
         self._max_bytes = max_bytes
         self._frames: list[bytes] = []
         # How long the text was when the frame was appended, so that what is dropped can still be told as text.
         self._text_ends: list[int] = []
         self._parts: list[str] = []
-        self._text_length = 0
         self._gone_text_length = 0
         # The same of what the model thought before.
         self._thoughts: list[str] = []
@@ -160,7 +160,7 @@ class EventLog:
         self.reasoning_length = self._gone_reasoning_length = len(reasoning)
         self.size, self.last_seq = 0, seq
         self.opening, self._snapshot = opening, None
-        self._text_length = self._gone_text_length = len(text)
+        self.text_length = self._gone_text_length = len(text)
         self.last_append = asyncio.get_running_loop().time()
         self.wake()
 
@@ -232,7 +232,7 @@ class EventLog:
     def _add_text(self, text: str) -> None:
         if text:
             self._parts.append(text)
-            self._text_length += len(text)
+            self.text_length += len(text)
 
     def _add_thought(self, text: str) -> None:
         if text:
@@ -242,7 +242,7 @@ class EventLog:
     def _keep(self, event: str, frame: bytes) -> None:
         self.last_seq += 1
         self._frames.append(frame)
-        self._text_ends.append(self._text_length)
+        self._text_ends.append(self.text_length)
         self._thought_ends.append(self.reasoning_length)
         self.size += len(frame)
         if self.size > self._max_bytes:

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chatkeep.chat.errors import GenerationRunning, IdempotencyKeyReused
+from chatkeep.chat.json_map import JsonMap, encode_map
 from chatkeep.chat.records import Generation, State
 from chatkeep.chat.tables import RUNNING_STATES, generations, messages
 from chatkeep.db import Db
@@ -24,6 +25,13 @@ _RUNNING = select(generations).where(
     generations.c.state.in_(RUNNING_STATES),
 )
 _END = update(generations).where(generations.c.id == bindparam("generation"), generations.c.state.in_(RUNNING_STATES))
+_BEATING = JsonMap("beating", generations.c.id.type, generations.c.last_seq.type)
+_BEAT = (
+    update(generations)
+    .where(generations.c.id == _BEATING.key, generations.c.state.in_(RUNNING_STATES))
+    .values(heartbeat_at=bindparam("now"), last_seq=_BEATING.value)
+    .returning(generations.c.id, generations.c.stop_requested_at)
+)
 # A process that died may have told its followers of events that SQL has never heard of: no number is given out twice.
 BEYOND_WHAT_WAS_LOST = 1_000_000
 
@@ -102,32 +110,15 @@ async def request_stop(db: Db, owner: OwnerId, generation_id: str, now: datetime
     )
 
 
-async def beat(db: Db, generation_ids: Sequence[str], now: datetime) -> dict[str, bool]:
-    """Say "still alive" for all of them at once. Locks their rows until the transaction ends.
+async def beat(db: Db, seqs: Mapping[str, int], now: datetime) -> dict[str, bool]:
+    """Say "still alive" for all of them at once, and which event the text of each reaches to, in the transaction that
+    writes the texts. Locks their rows until it ends.
 
     Returns:
         The ids that may go on, each with whether somebody asked it to stop; what has ended is not among them.
     """
-    going: dict[str, bool] = {}
-    for start in range(0, len(generation_ids), _IDS_PER_STATEMENT):
-        statement = (
-            update(generations)
-            .where(
-                generations.c.id.in_(generation_ids[start : start + _IDS_PER_STATEMENT]),
-                generations.c.state.in_(RUNNING_STATES),
-            )
-            .values(heartbeat_at=now)
-            .returning(generations.c.id, generations.c.stop_requested_at)
-        )
-        rows = (await db.execute(statement)).all()
-        going |= {row.id: row.stop_requested_at is not None for row in rows}
-    return going
-
-
-async def write_seqs(db: Db, seqs: Mapping[str, int]) -> None:
-    """Say which event the text of each generation reaches to, in the transaction that writes the texts."""
-    statement = update(generations).where(generations.c.id == bindparam("generation")).values(last_seq=bindparam("seq"))
-    await db.execute(statement, [{"generation": generation_id, "seq": seq} for generation_id, seq in seqs.items()])
+    found = (await db.execute(_BEAT, {"beating": encode_map(seqs), "now": now})).all()
+    return {row.id: row.stop_requested_at is not None for row in found}
 
 
 async def list_seqs(db: Db, generation_ids: Sequence[str]) -> dict[str, tuple[int, bool]]:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime, timedelta
 
-from chatkeep.chat.accounting import Accounting, mark_turns
+from chatkeep.chat.accounting import Accounting
 from chatkeep.chat.answering import Answering, Equipment
+from chatkeep.chat.checkpoints import Checkpoints
 from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.event_log import EventLog
-from chatkeep.chat.generations import beat, write_seqs
-from chatkeep.chat.messages import write_reasonings, write_texts
 from chatkeep.chat.mirrors import Mirrors
 from chatkeep.chat.records import LOGIN_ENDED, Generation, State
 from chatkeep.chat.recovery import Earshot, recover
@@ -21,15 +20,14 @@ from chatkeep.identity import OwnerId, WatchLogin
 from chatkeep.limits.turns import Turns
 from chatkeep.llm.model import ChatModel
 from chatkeep.outages import AWAY
-from chatkeep.row_security import EVERYBODY
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
 # At the end: beyond this a database that does not answer is no reason to stay.
 SAVE_SECONDS = 8.0
 _LOOK_FOR_HURRY_SECONDS = 0.25
+_LOOK_FOR_SILENCE_SECONDS = 1.0
 # Where nobody says otherwise.
 ANSWERS_AT_ONCE = 256
 # An ended log stays for those who reload; after that the message itself is the record.
@@ -60,6 +58,7 @@ class GenerationRunner:
         self._equipment = Equipment(database, chat_model, accounting, turns, self._now)
         self.earshot = Earshot(self._now)
         self._working: dict[str, Answering] = {}
+        self._checkpoints = Checkpoints(database, self._working, now)
         self._logs: dict[str, EventLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._clockwork: list[asyncio.Task[None]] = []
@@ -202,9 +201,8 @@ class GenerationRunner:
         loop = asyncio.get_running_loop()
         next_recovery = loop.time() + RECOVERY_SECONDS
         while True:
-            await asyncio.sleep(CHECKPOINT_SECONDS)
             try:
-                await self._checkpoint()
+                await self._checkpoints.go_round()
                 if loop.time() >= next_recovery:
                     next_recovery = loop.time() + RECOVERY_SECONDS
                     await self.recover(everything=False)
@@ -212,44 +210,16 @@ class GenerationRunner:
                 if self.earshot.lose():
                     log.warning("the database does not answer; answers go on, and will be saved when it does")
             except Exception:  # whatever it is, it must not end all checkpoints after it
-                log.exception("checkpoint failed; it will be tried again")
+                log.exception("recovery failed; it will be tried again")
 
     async def _checkpoint(self) -> None:
-        """Signs of life and texts of all that is being written, in two statements."""
-        writing = {key: answering for key, answering in self._working.items() if answering.is_writing}
-        if not writing:
-            return
-        async with self._database.writing(EVERYBODY) as db:
-            going = await beat(db, list(writing), self._now())
-            changed = [a for key in going if (a := writing[key]).log.last_seq != a.checkpointed_seq]
-            # Taken at one moment, before the write: what is appended meanwhile belongs to the next checkpoint.
-            seqs = [answering.log.last_seq for answering in changed]
-            # Known to be told before it is: whoever gets their turn meanwhile has to take it back.
-            for answering in (waiting := [a for key in going if (a := writing[key]).waits and not a.told_to_wait]):
-                answering.told_to_wait = True
-            if waiting:
-                await mark_turns(db, [answering.generation for answering in waiting], State.QUEUED)
-            if changed:
-                await write_texts(db, {a.generation.message_id: a.log.text for a in changed})
-                await write_seqs(db, {a.generation.id: seq for a, seq in zip(changed, seqs, strict=True)})
-            # Thoughts end before the text begins: they are written while they grow, and not with all that follows.
-            thinking = [a for a in changed if a.log.reasoning_length != a.checkpointed_reasoning_length]
-            lengths = [answering.log.reasoning_length for answering in thinking]
-            if thinking:
-                await write_reasonings(db, {a.generation.message_id: a.log.reasoning for a in thinking})
-        for answering, seq in zip(changed, seqs, strict=True):
-            answering.checkpointed_seq = seq
-        for answering, length in zip(thinking, lengths, strict=True):
-            answering.checkpointed_reasoning_length = length
-        for key, answering in writing.items():
-            # Somebody asked for a stop; or the row is gone or ended by another process, and nobody waits for more.
-            if going.get(key, True):
-                answering.cancel(State.STOPPED)
+        """Of all that is being written, now."""
+        await self._checkpoints.save(list(self._working.values()))
 
     async def _keep_beating(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(CHECKPOINT_SECONDS)
+            await asyncio.sleep(_LOOK_FOR_SILENCE_SECONDS)
             for answering in self._working.values():
                 if answering.is_writing:
                     answering.beat()

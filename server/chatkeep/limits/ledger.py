@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Integer, bindparam, case, delete, func, insert, literal, select, text, union_all, update
+from sqlalchemy import Integer, Select, bindparam, case, delete, func, insert, literal, select, text, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chatkeep.db import Db
@@ -149,10 +149,19 @@ async def find_held(db: Db, owner: OwnerId, record_id: str) -> Record | None:
 
 async def list_held(db: Db, kind: Kind, before: datetime) -> list[Record]:
     """What was reserved before that moment and has not been settled; for recovery, across owners."""
-    statement = select(usage_records).where(
-        usage_records.c.settled_at.is_(None), usage_records.c.kind == kind, usage_records.c.created_at < before
-    )
-    return [_record(row) for row in (await db.execute(statement.order_by(usage_records.c.owner))).all()]
+    statement = _held(select(usage_records), kind, before).order_by(usage_records.c.owner)
+    return [_record(row) for row in (await db.execute(statement)).all()]
+
+
+async def list_held_ids(db: Db, kind: Kind, before: datetime) -> Sequence[str]:
+    """Of the same records, without reading all of them."""
+    ids: Sequence[str] = (await db.execute(_held(select(usage_records.c.id), kind, before))).scalars().all()
+    return ids
+
+
+def _held(of_records: Select[Any], kind: Kind, before: datetime) -> Select[Any]:
+    records = usage_records.c
+    return of_records.where(records.settled_at.is_(None), records.kind == kind, records.created_at < before)
 
 
 async def mark_waiting(db: Db, record_ids: Sequence[str], *, waiting: bool) -> None:

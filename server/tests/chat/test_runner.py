@@ -45,7 +45,7 @@ async def runner(database: Database) -> AsyncIterator[GenerationRunner]:
 
 
 def set_clock(runner: GenerationRunner, ahead: timedelta) -> None:
-    runner._now = runner.earshot.now = lambda: datetime.now(UTC) + ahead
+    runner._now = runner.earshot.now = runner._checkpoints._now = lambda: datetime.now(UTC) + ahead
 
 
 def lasting(_: Callable[[], None]) -> Callable[[], None]:
