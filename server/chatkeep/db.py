@@ -5,10 +5,10 @@ to write may be refused at once, whatever the busy timeout (SQLITE_BUSY_SNAPSHOT
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import aiosqlite
 from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event, func, select
@@ -18,8 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from chatkeep.outages import AWAY, DatabaseAway, tell_outages
+from chatkeep.prepared import Prepared
 from chatkeep.row_security import EVERYBODY, Everybody, RowSecurity
 from chatkeep.sqlite_driver import OneHop
+from chatkeep.sqlite_units import SqliteUnits
+
+T = TypeVar("T")
 
 metadata = MetaData(
     naming_convention={
@@ -70,22 +74,35 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Db:
     """The transaction of this request. Effects that must follow the commit, and only it, wait in `on_commit`."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self.connection = connection
+    def __init__(self, execute: Callable[[Any, Any], Awaitable[Any]], *, is_sqlite: bool) -> None:
+        self._execute = execute
+        self.is_sqlite = is_sqlite
         self._effects: list[Callable[[], None]] = []
 
-    async def execute(self, statement: Any, parameters: Any = None) -> Any:
-        """Run a SQLAlchemy Core statement."""
-        return await self.connection.execute(statement, parameters)
+    def execute(self, statement: Any, parameters: Any = None) -> Awaitable[Any]:
+        """Run a SQLAlchemy Core statement, be it `Prepared` or not."""
+        return self._execute(statement, parameters)
 
     def on_commit(self, effect: Callable[[], None]) -> None:
         """Call `effect` once the transaction has been committed; never if it has not."""
         self._effects.append(effect)
 
     def run_effects(self) -> None:
-        """For `Database.writing` alone."""
+        """For `Database` alone."""
         for effect in self._effects:
             effect()
+
+
+class OpenDb(Db):
+    """One that stays open across whatever is awaited, on a connection of SQLAlchemy's."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(self._execute_on_connection, is_sqlite=connection.dialect.name == "sqlite")
+        self.connection = connection
+
+    async def _execute_on_connection(self, statement: Any, parameters: Any) -> Any:
+        plain = statement.statement if isinstance(statement, Prepared) else statement
+        return await self.connection.execute(plain, parameters)
 
 
 class Database:
@@ -106,27 +123,57 @@ class Database:
         # transactions on the same file are short, and wait in SQLite's way.
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self.is_sqlite else nullcontext()
         self._row_security = None if self.is_sqlite else RowSecurity()
+        self._writer = self._reader = None
         if self.is_sqlite:
             _teach_sqlite(self.engine)
+            self._writer = SqliteUnits(self.engine, "BEGIN IMMEDIATE", self._turn)
+            self._reader = SqliteUnits(self.engine, "BEGIN", nullcontext())
         else:
             tell_outages(self.engine.sync_engine)
 
+    async def write(self, owner: str | Everybody, unit: Callable[[Db], Coroutine[Any, Any, T]]) -> T:
+        """Run a unit of work in a transaction of its own, and then its effects; for what every message does.
+
+        A unit awaits nothing but its statements, and touches nothing that belongs to the event loop: with SQLite it
+        runs in another thread. Whoever is cancelled meanwhile has done nothing, or all of it, effects included.
+
+        Raises:
+            DatabaseAway: it is, or too many wait for it.
+        """
+        if self._writer is None:
+            async with self.writing(owner) as db:
+                return await unit(db)
+        direct = Db(self._writer.execute, is_sqlite=True)
+        return cast(T, await self._writer.run(lambda: unit(direct), direct.run_effects))
+
+    async def read(self, owner: str | Everybody, unit: Callable[[Db], Coroutine[Any, Any, T]]) -> T:
+        """As `write`, for a short unit that only reads.
+
+        Raises:
+            DatabaseAway: it is, or too many wait for it.
+        """
+        if self._reader is None:
+            async with self.reading(owner) as db:
+                return await unit(db)
+        direct = Db(self._reader.execute, is_sqlite=True)
+        return cast(T, await self._reader.run(lambda: unit(direct), direct.run_effects))
+
     @asynccontextmanager
-    async def reading(self, owner: str | Everybody) -> AsyncIterator[Db]:
+    async def reading(self, owner: str | Everybody) -> AsyncIterator[OpenDb]:
         """A transaction that only reads; PostgreSQL shows it no rows but those of `owner`."""
         async with self.engine.connect() as connection:
             await self._act(connection, owner)
-            yield Db(connection)
+            yield OpenDb(connection)
 
     @asynccontextmanager
-    async def writing(self, owner: str | Everybody) -> AsyncIterator[Db]:
+    async def writing(self, owner: str | Everybody) -> AsyncIterator[OpenDb]:
         """A transaction that writes, as `reading` reads: committed at the end, rolled back by an exception."""
         async with self._turn, self.engine.connect() as connection:
             if self.is_sqlite:
                 await connection.execution_options(chatkeep_begin="IMMEDIATE")
             async with connection.begin():
                 await self._act(connection, owner)
-                db = Db(connection)
+                db = OpenDb(connection)
                 yield db
         db.run_effects()
 
@@ -135,7 +182,7 @@ class Database:
             await self._row_security.act(connection, owner)
 
     @asynccontextmanager
-    async def migrating(self) -> AsyncIterator[Db]:
+    async def migrating(self) -> AsyncIterator[OpenDb]:
         """A transaction that may rebuild tables, which SQLite does by dropping them: a drop deletes the rows first, and
         with foreign keys on, whatever refers to them too.
 
@@ -153,7 +200,7 @@ class Database:
             try:
                 await connection.execution_options(chatkeep_begin="IMMEDIATE")
                 async with connection.begin():
-                    yield Db(connection)
+                    yield OpenDb(connection)
                     await _refuse_orphans(connection)
             finally:
                 await connection.invalidate()
@@ -173,7 +220,10 @@ class Database:
             ) from error
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Finish what waits, and close every connection."""
+        for units in (self._writer, self._reader):
+            if units is not None:
+                await units.aclose()
         await self.engine.dispose()
 
 

@@ -1,6 +1,7 @@
 """A PostgreSQL that does not answer: its driver has many names for that, and the rest of the program has one.
 
-A connection that is refused, cut or silent for too long is `DatabaseAway`, whoever uses the engine.
+A connection that is refused, cut or silent for too long is `DatabaseAway`, whoever uses the engine; so is a SQLite
+that too many wait for.
 """
 
 from typing import Any, ClassVar

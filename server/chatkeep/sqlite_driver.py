@@ -8,7 +8,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 from sqlalchemy.dialects.sqlite.aiosqlite import (
@@ -16,9 +16,11 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_cursor,
     AsyncAdapt_aiosqlite_dbapi,
 )
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util.concurrency import await_
 from typing_extensions import override
 
+_T = TypeVar("_T")
 _Execute = Callable[[sqlite3.Connection], sqlite3.Cursor]
 
 
@@ -46,6 +48,11 @@ class _Connection(aiosqlite.Connection):
         """All that a statement takes."""
         begin, self.begin, self.used = self.begin, None, True
         outcome: _Outcome = await self._execute(self._run, begin, execute)  # type: ignore[no-untyped-call]
+        return outcome
+
+    async def visit(self, function: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Call `function` in the thread. It leaves no transaction open."""
+        outcome: _T = await self._execute(lambda: function(self._conn))  # type: ignore[no-untyped-call]
         return outcome
 
     def _run(self, begin: str | None, execute: _Execute) -> _Outcome:
@@ -159,3 +166,10 @@ class OneHop(AsyncAdapt_aiosqlite_dbapi):
         # As SQLAlchemy's own does: a connection that nobody closed must not keep the process from ending.
         connection._thread.daemon = True  # noqa: SLF001
         return _Adapted(self, await_(connection))
+
+
+async def in_thread(connection: AsyncConnection, function: Callable[[sqlite3.Connection], _T]) -> _T:
+    """Call `function` in the thread of a connection that SQLAlchemy has no transaction on."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    outcome: _T = await driver.visit(function)
+    return outcome

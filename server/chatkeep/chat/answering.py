@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from chatkeep.chat.accounting import Accounting, estimate_prompt, mark_turns
 from chatkeep.chat.event_log import EventLog
@@ -138,14 +139,14 @@ class Answering:
 
     async def _read_prompt(self) -> list[PromptMessage]:
         """What the model is asked. A database that is away is waited for: it is no reason to give an answer up."""
-        database = self._equipment.database
+        database, accounting = self._equipment.database, self._equipment.accounting
         while True:
             try:
                 if self.told_to_wait:
-                    async with database.writing(self._owner) as db:
-                        await mark_turns(db, [self.generation], State.RUNNING)
-                async with database.reading(self._owner) as db:
-                    return await self._equipment.accounting.prompt_for(db, self._owner, self.generation)
+                    await database.write(self._owner, lambda db: mark_turns(db, [self.generation], State.RUNNING))
+                return await database.read(
+                    self._owner, lambda db: accounting.prompt_for(db, self._owner, self.generation)
+                )
             except AWAY:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
@@ -169,34 +170,36 @@ class Answering:
         last_seq = self.log.last_seq + (2 if self._usage else 1)
         ending = Ending(decided, self._fields_of(decided), last_seq, self.model)
         try:
-            async with self._equipment.database.writing(self._owner) as db:
-                now = self._equipment.now()
-                won = await finish_generation(db, self.generation.id, ending, now)
-                # Even so: whoever was first may not have known how much was written.
-                await self._settle(db, decided, now)
-                if won:
-                    await self._write_answer(db, decided)
-                    return ending
-                row = await find_generation(db, self._owner, self.generation.id)
+            write = partial(self._write_ending, ending=ending, outcome=self._outcome(decided))
+            return await self._equipment.database.write(self._owner, write)
         except AWAY:
             # The checkpoints say so in the log, once and for all answers.
             return None
         except Exception:  # whatever keeps it from being saved now, there is only trying again
             log.exception("generation %s ended and could not be saved yet", self.generation.id)
             return None
+
+    async def _write_ending(self, db: Db, ending: Ending, outcome: Outcome) -> Ending:
+        now = self._equipment.now()
+        won = await finish_generation(db, self.generation.id, ending, now)
+        # Even so: whoever was first may not have known how much was written.
+        await self._equipment.accounting.quotas.settle(db, self._owner, self.generation.id, outcome, now)
+        if won:
+            await self._write_answer(db, ending.state)
+            return ending
+        row = await find_generation(db, self._owner, self.generation.id)
         if row is None:
             # Deleted with its chat: that counts as a stop.
-            return Ending(State.STOPPED, {}, last_seq, None)
-        return Ending(row.state, row.ending or {}, last_seq, row.model)
+            return Ending(State.STOPPED, {}, ending.last_seq, None)
+        return Ending(row.state, row.ending or {}, ending.last_seq, row.model)
 
-    async def _settle(self, db: Db, ending: State, now: datetime) -> None:
+    def _outcome(self, ending: State) -> Outcome:
         usage, written = self._usage, sum(len(text.encode()) for text in (self.log.text, self.log.reasoning))
         # An endpoint that fails before it has said anything has given nothing.
         prompt_tokens = 0 if ending is State.FAILED and not written else self._prompt_tokens
         reported = Tokens(usage.prompt_tokens, usage.completion_tokens) if usage else None
-        accounting = self._equipment.accounting
-        outcome = Outcome(reported, written, prompt_tokens, accounting.known_as(self.model), self._provider)
-        await accounting.quotas.settle(db, self._owner, self.generation.id, outcome, now)
+        known_as = self._equipment.accounting.known_as(self.model)
+        return Outcome(reported, written, prompt_tokens, known_as, self._provider)
 
     async def _write_answer(self, db: Db, status: State) -> None:
         usage = self._usage_fields()

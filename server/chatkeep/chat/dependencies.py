@@ -71,7 +71,7 @@ class ChatServices:
             yield log
 
 
-def _services(request: Request) -> ChatServices:
+async def _services(request: Request) -> ChatServices:
     return cast(ChatServices, request.app.state.chat)
 
 

@@ -15,16 +15,19 @@ from chatkeep.chat.records import Generation, State
 from chatkeep.chat.tables import RUNNING_STATES, generations, messages
 from chatkeep.db import Db
 from chatkeep.identity import OwnerId
+from chatkeep.prepared import Prepared
 
 _IDS_PER_STATEMENT = 500
 # Whatever every answer needs is put together once: that costs more than the database's part in running it.
-_ADD = insert(generations)
-_RUNNING = select(generations).where(
-    generations.c.owner == bindparam("of_owner"),
-    generations.c.session_id == bindparam("of_session"),
-    generations.c.state.in_(RUNNING_STATES),
+_ADD = Prepared(insert(generations))
+_MINE = select(generations).where(generations.c.owner == bindparam("of_owner"))
+_FIND = Prepared(_MINE.where(generations.c.id == bindparam("of_id")))
+_BY_KEY = Prepared(_MINE.where(generations.c.idempotency_key == bindparam("of_key")))
+_RUNNING = Prepared(
+    _MINE.where(generations.c.session_id == bindparam("of_session"), generations.c.state.in_(RUNNING_STATES))
 )
 _END = update(generations).where(generations.c.id == bindparam("generation"), generations.c.state.in_(RUNNING_STATES))
+_FINISH = Prepared(_END)
 _BEATING = JsonMap("beating", generations.c.id.type, generations.c.last_seq.type)
 _BEAT = (
     update(generations)
@@ -76,17 +79,13 @@ async def add_generation(db: Db, owner: OwnerId, generation: Generation, now: da
 
 async def find_generation(db: Db, owner: OwnerId, generation_id: str) -> Generation | None:
     """The owner's generation, or None."""
-    statement = select(generations).where(generations.c.owner == owner, generations.c.id == generation_id)
-    row = (await db.execute(statement)).mappings().first()
+    row = (await db.execute(_FIND, {"of_owner": owner, "of_id": generation_id})).mappings().first()
     return _generation(row) if row else None
 
 
 async def find_by_key(db: Db, owner: OwnerId, idempotency_key: str) -> Generation | None:
     """The owner's generation that was begun with this Idempotency-Key, or None."""
-    statement = select(generations).where(
-        generations.c.owner == owner, generations.c.idempotency_key == idempotency_key
-    )
-    row = (await db.execute(statement)).mappings().first()
+    row = (await db.execute(_BY_KEY, {"of_owner": owner, "of_key": idempotency_key})).mappings().first()
     return _generation(row) if row else None
 
 
@@ -164,7 +163,7 @@ async def finish_generation(db: Db, generation_id: str, ending: Ending, now: dat
         "heartbeat_at": now,
         "finished_at": now,
     }
-    return bool((await db.execute(_END, {"generation": generation_id, **values})).rowcount)
+    return bool((await db.execute(_FINISH, {"generation": generation_id, **values})).rowcount)
 
 
 async def interrupt_generation(

@@ -14,6 +14,7 @@ from chatkeep.chat.tables import RUNNING_STATES, generations, messages
 from chatkeep.db import Db
 from chatkeep.identity import OwnerId
 from chatkeep.paging import Cursor, Page
+from chatkeep.prepared import Prepared
 
 # An answer's generation is of interest only while it runs; the join is on the one that does.
 _WITH_GENERATION = select(messages, generations.c.id.label("generation_id")).outerjoin(
@@ -25,13 +26,16 @@ _BITS_BELOW_TIME = 80
 _PATH_STEP = 20
 _IDS_PER_STATEMENT = 500
 # Whatever every answer needs is put together once: that costs more than the database's part in running it.
-_ADD = insert(messages)
+_ADD = Prepared(insert(messages))
+_FIND = Prepared(_WITH_GENERATION.where(messages.c.owner == bindparam("of_owner"), messages.c.id == bindparam("of_id")))
 _MINE = and_(messages.c.owner == bindparam("of_owner"), messages.c.session_id == bindparam("of_session"))
-_NEWEST = select(messages.c.id).where(_MINE).order_by(messages.c.id.desc()).limit(1)
-_UP_FROM = (
+_NEWEST = Prepared(select(messages.c.id).where(_MINE).order_by(messages.c.id.desc()).limit(1))
+_UP_FROM = Prepared(
     select(messages).where(_MINE, messages.c.id <= bindparam("wanted")).order_by(messages.c.id.desc()).limit(_PATH_STEP)
 )
-_WRITE = update(messages).where(messages.c.owner == bindparam("of_owner"), messages.c.id == bindparam("message"))
+_WRITE = Prepared(
+    update(messages).where(messages.c.owner == bindparam("of_owner"), messages.c.id == bindparam("message"))
+)
 
 _ROWS_AT_ONCE = 500
 _LENGTH = func.length(messages.c.content) + func.coalesce(func.length(messages.c.reasoning), 0)
@@ -107,8 +111,7 @@ def _row(message: Message) -> dict[str, Any]:
 
 async def find_message(db: Db, owner: OwnerId, message_id: str) -> Message | None:
     """The owner's message, or None."""
-    statement = _WITH_GENERATION.where(messages.c.owner == owner, messages.c.id == message_id)
-    row = (await db.execute(statement)).mappings().first()
+    row = (await db.execute(_FIND, {"of_owner": owner, "of_id": message_id})).mappings().first()
     return _message(row) if row else None
 
 
@@ -193,8 +196,7 @@ async def write_reasonings(db: Db, reasonings: Mapping[str, str]) -> None:
 
 async def set_status(db: Db, owner: OwnerId, message_id: str, status: State) -> None:
     """Change the status alone; the text stays."""
-    statement = update(messages).where(messages.c.owner == owner, messages.c.id == message_id)
-    await db.execute(statement.values(status=status.value))
+    await db.execute(_WRITE, {"of_owner": owner, "message": message_id, "status": status.value})
 
 
 async def set_statuses(db: Db, message_ids: Sequence[str], status: State) -> None:

@@ -71,10 +71,11 @@ async def regenerate_answer(
     again: Annotated[Again, Depends(_again)],
     services: Services,
     payer: CurrentPayer,
-    db: WritingDb,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> Response:
     """Answer the same question once more: a sibling of the answer, on show from now on. All else is as in send."""
     watch = identity_of(request.scope).watch_login
-    generation = await regenerate(db, owner, again, idempotency_key, services.runner, watch, payer)
+    generation = await services.database.write(
+        owner, lambda db: regenerate(db, owner, again, idempotency_key, services.runner, watch, payer)
+    )
     return begun(request, services, owner, generation)

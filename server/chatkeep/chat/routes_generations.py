@@ -52,12 +52,13 @@ async def send_message(
     new: Annotated[NewMessage, Depends(_new_message)],
     services: Services,
     payer: CurrentPayer,
-    db: WritingDb,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> Response:
     """Send a message; the answer streams back as server-sent events, and is written whether or not anybody watches."""
     watch = identity_of(request.scope).watch_login
-    generation = await send(db, owner, new, idempotency_key, services.runner, watch, payer)
+    generation = await services.database.write(
+        owner, lambda db: send(db, owner, new, idempotency_key, services.runner, watch, payer)
+    )
     return begun(request, services, owner, generation)
 
 

@@ -71,8 +71,7 @@ def _hits(rows: Sequence[Any], words: Sequence[str]) -> list[Hit]:
 def matching(db: Db, owner: OwnerId, words: Sequence[str], wanted: ColumnElement[Any]) -> Select[Any]:
     """`wanted` of the owner's messages with all of `words`, of which there is at least one."""
     found = select(wanted).join(message_words, message_words.c.message_id == messages.c.id)
-    is_sqlite = db.connection.dialect.name == "sqlite"
-    has_words = _on_sqlite(owner, words) if is_sqlite else _on_postgresql(owner, words)
+    has_words = _on_sqlite(owner, words) if db.is_sqlite else _on_postgresql(owner, words)
     return found.where(messages.c.owner == owner, has_words)
 
 

@@ -31,6 +31,7 @@ from chatkeep.db import Db, UtcDateTime
 from chatkeep.errors import NotFound
 from chatkeep.identity import OwnerId
 from chatkeep.paging import Cursor, Page
+from chatkeep.prepared import Prepared
 
 TITLE_LENGTH = 60
 
@@ -44,8 +45,8 @@ _THIS = and_(
     chat_sessions.c.id == bindparam("of_id"),
     chat_sessions.c.deleted_at.is_(None),
 )
-_LOCK = select(chat_sessions).where(_THIS).with_for_update()
-_TOUCH = (
+_LOCK = Prepared(select(chat_sessions).where(_THIS).with_for_update())
+_TOUCH = Prepared(
     update(chat_sessions)
     .where(_THIS)
     .values(

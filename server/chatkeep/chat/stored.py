@@ -29,7 +29,7 @@ def size_of(message: Message) -> int:
 
 
 def _length(db: Db, column: Column[object]) -> ColumnElement[int]:
-    if db.connection.dialect.name == "sqlite":
+    if db.is_sqlite:
         # octet_length() is younger than the SQLite of many a Python.
         return func.coalesce(func.sum(func.length(cast(column, LargeBinary))), 0)
     return func.coalesce(func.sum(func.octet_length(cast(column, Text))), 0)

@@ -25,7 +25,7 @@ class CompletionServices:
     underway: OpenCompletions
 
 
-def _services(request: Request) -> CompletionServices:
+async def _services(request: Request) -> CompletionServices:
     return cast(CompletionServices, request.app.state.completions)
 
 

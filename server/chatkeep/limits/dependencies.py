@@ -20,14 +20,14 @@ class LimitServices:
     quotas: Quotas
 
 
-def _services(request: Request) -> LimitServices:
+async def _services(request: Request) -> LimitServices:
     return cast(LimitServices, request.app.state.limits)
 
 
 Services = Annotated[LimitServices, Depends(_services)]
 
 
-def _payer(request: Request) -> Payer:
+async def _payer(request: Request) -> Payer:
     identity = identity_of(request.scope)
 
     def tell(standings: Sequence[Standing]) -> None:

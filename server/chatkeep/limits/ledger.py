@@ -14,11 +14,12 @@ from chatkeep.identity import OwnerId
 from chatkeep.limits.standing import begin_of
 from chatkeep.limits.tables import usage_days, usage_records
 from chatkeep.limits.tokens import Tokens
+from chatkeep.prepared import Prepared
 
 # A title comes with an answer: its tokens count, and it is no request that anybody made.
 Kind = Literal["chat", "completions", "title"]
 
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('chatkeep quota ' || :owner, 0))")
+_LOCK = Prepared(text("SELECT pg_advisory_xact_lock(hashtextextended('chatkeep quota ' || :owner, 0))"))
 _SUMS = ("requests", "prompt_tokens", "completion_tokens", "cost_micros")
 _IDS_PER_STATEMENT = 500
 _MOST_PROVIDER_CHARACTERS = 64
@@ -61,9 +62,9 @@ def _adding_up(dialect: Any) -> Any:
 
 
 # Whatever every answer needs is put together once: that costs more than the database's part in running it.
-_USED = _statement_of_used()
-_ADD = insert(usage_records)
-_HELD = (
+_USED = Prepared(_statement_of_used())
+_ADD = Prepared(insert(usage_records))
+_HELD = Prepared(
     select(usage_records)
     .where(
         usage_records.c.owner == bindparam("of_owner"),
@@ -72,10 +73,12 @@ _HELD = (
     )
     .with_for_update()
 )
-_SETTLE = update(usage_records).where(
-    usage_records.c.owner == bindparam("of_owner"), usage_records.c.id == bindparam("of_record")
+_SETTLE = Prepared(
+    update(usage_records).where(
+        usage_records.c.owner == bindparam("of_owner"), usage_records.c.id == bindparam("of_record")
+    )
 )
-_ADD_UP = {"postgresql": _adding_up(postgresql), "sqlite": _adding_up(sqlite)}
+_ADD_UP_POSTGRESQL, _ADD_UP_SQLITE = Prepared(_adding_up(postgresql)), Prepared(_adding_up(sqlite))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ async def lock_usage(db: Db, owner: OwnerId) -> None:
 
     SQLite has no such lock and needs none: its writers queue anyway.
     """
-    if db.connection.dialect.name == "postgresql":
+    if not db.is_sqlite:
         await db.execute(_LOCK, {"owner": owner})
 
 
@@ -182,8 +185,8 @@ async def settle_record(
     settled["provider"] = provider and provider[:_MOST_PROVIDER_CHARACTERS]
     await db.execute(_SETTLE, {"of_owner": owner, "of_record": record.id, **settled})
     day = {"owner": owner, "day": record.created_at.astimezone(UTC).date(), "model": record.model or ""}
-    requests = 0 if record.kind == "title" else 1
-    await db.execute(_ADD_UP[db.connection.dialect.name], {**day, "requests": requests, **used})
+    add_up = _ADD_UP_SQLITE if db.is_sqlite else _ADD_UP_POSTGRESQL
+    await db.execute(add_up, {**day, "requests": 0 if record.kind == "title" else 1, **used})
 
 
 async def prune_records(db: Db, before: datetime) -> int:

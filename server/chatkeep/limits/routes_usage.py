@@ -20,7 +20,7 @@ _MOST_DAYS = 366
 _MOST_ROWS = 20_000
 
 
-def _days(
+async def _days(
     first: Annotated[date | None, Query(alias="from", description="A day of UTC; without it, 30 days back.")] = None,
     last: Annotated[date | None, Query(alias="to", description="A day of UTC; without it, today.")] = None,
 ) -> Days:

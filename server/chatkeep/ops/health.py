@@ -28,7 +28,7 @@ class Version(BaseModel):
 router = APIRouter(tags=["operations"])
 
 
-def _checks(request: Request) -> Mapping[str, Check]:
+async def _checks(request: Request) -> Mapping[str, Check]:
     checks: Mapping[str, Check] = request.app.state.readiness_checks
     return checks
 
