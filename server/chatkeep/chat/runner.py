@@ -58,7 +58,7 @@ class GenerationRunner:
         self._equipment = Equipment(database, chat_model, accounting, turns, self._now)
         self.earshot = Earshot(self._now)
         self._working: dict[str, Answering] = {}
-        self._checkpoints = Checkpoints(database, self._working, now)
+        self._checkpoints = Checkpoints(database, self._working, self._now)
         self._logs: dict[str, EventLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._clockwork: list[asyncio.Task[None]] = []
