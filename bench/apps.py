@@ -6,6 +6,7 @@ limited    and a limit counted, by `throttled`
 fastapi    and both, by `guarded` on a route of FastAPI's
 starlette  and both, by `guarded` on a plain Starlette route
 relay URL  Starlette passing an upstream's bytes through with httpx: the baseline for streams
+sse URL    Starlette reading an upstream with httpx and writing events with sse-starlette
 openai URL Starlette reading an upstream with the openai client and writing its chunks out again
 """
 
@@ -126,6 +127,29 @@ def relay(upstream: str) -> Starlette:
     return Starlette(routes=[Route("/relay", pass_on, methods=["POST"])])
 
 
+def sse_relay(upstream: str) -> Starlette:
+    """What one writes with the library for it: an event for each of the upstream's."""
+    from sse_starlette import EventSourceResponse, ServerSentEvent  # noqa: PLC0415 - the others do without
+
+    client = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None), trust_env=False)
+
+    async def pass_on(request: Request) -> EventSourceResponse:
+        head = {"Content-Type": "application/json"}
+        url = f"{upstream}/chat/completions"
+        asked = client.build_request("POST", url, content=await request.body(), headers=head)
+        answer = await client.send(asked, stream=True)
+
+        async def events() -> AsyncIterator[ServerSentEvent]:
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    yield ServerSentEvent(line[6:])
+            await answer.aclose()
+
+        return EventSourceResponse(events())
+
+    return Starlette(routes=[Route("/relay", pass_on, methods=["POST"])])
+
+
 def openai_relay(upstream: str) -> Starlette:
     """What one writes next, to see what passes: the official client's chunks, as it gives them."""
     import openai  # noqa: PLC0415 - a second of imports that the others do without
@@ -171,6 +195,7 @@ def main() -> None:
         "fastapi": with_guarded_fastapi_route,
         "starlette": with_guarded_starlette_route,
         "relay": relay,
+        "sse": sse_relay,
         "openai": openai_relay,
     }
     run(makers[name](*arguments))
