@@ -63,8 +63,9 @@ async def import_chats(
             draft = draft_of(entry, hashlib.sha256(entry).hexdigest())
             title = _plain(draft.title or "")[:TITLE_LENGTH] or None
             session, messages = build(owner, draft, now)
-            await _import(database, owner, session, messages, draft.source, room)
-            room -= sum(map(size_of, messages))
+            size = size_of(messages)
+            await _import(database, owner, session, messages, draft.source, has_room=size <= room)
+            room -= size
             imported.messages += len(messages)
             imported.sessions += 1
         except (EntryRefused, SessionExists) as refusal:
@@ -76,7 +77,7 @@ async def import_chats(
 
 
 async def _import(
-    database: Database, owner: OwnerId, session: ChatSession, messages: list[Message], source: str, room: int
+    database: Database, owner: OwnerId, session: ChatSession, messages: list[Message], source: str, *, has_room: bool
 ) -> None:
     async with database.writing(owner) as db:
         # A chat that never left is known by the id that it was exported with.
@@ -84,7 +85,7 @@ async def _import(
             here = await find_any_session(db, owner, id_) if id_ else None
             if here is not None and (here.deleted_at is None or here.id == session.id):
                 raise EntryRefused("It is here already." if here.deleted_at is None else "It is in the bin.")
-        if sum(map(size_of, messages)) > room:
+        if not has_room:
             raise EntryRefused("There is no room for it. Delete chats for good, and import it again.")
         await insert_session(db, owner, session)
         await insert_messages(db, owner, messages)

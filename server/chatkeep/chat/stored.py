@@ -1,5 +1,7 @@
 """How much of the database an owner's chats take up, near enough to bound it."""
 
+from collections.abc import Sequence
+
 import msgspec
 from sqlalchemy import Column, ColumnElement, LargeBinary, Text, and_, cast, func, select
 
@@ -22,8 +24,12 @@ async def stored_bytes(db: Db, owner: OwnerId) -> int:
     return int((await db.execute(select(size).select_from(rows).where(chat_sessions.c.owner == owner))).scalar_one())
 
 
-def size_of(message: Message) -> int:
-    """What it will take."""
+def size_of(chat: Sequence[Message]) -> int:
+    """What it will take, the chat's own row among it."""
+    return _BYTES_PER_ROW + sum(map(_size_of_message, chat))
+
+
+def _size_of_message(message: Message) -> int:
     beside_text = msgspec.json.encode((message.citations, message.usage, message.error))
     return _BYTES_PER_ROW + len(message.content.encode()) + len((message.reasoning or "").encode()) + len(beside_text)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from chatkeep.chat.errors import UploadTooSlow
 
 FIRST_SECONDS = 10.0
-# Two megabits: a mobile network brings that, and 32 MiB take four minutes of it.
+# One megabit: a mobile network brings that, and 32 MiB take four minutes of it.
 SLOWEST_BYTES_PER_SECOND = 128 * 1024
 
 

@@ -44,13 +44,15 @@ async def stored(database: Database, owner: OwnerId) -> int:
 
 
 async def test_a_user_cannot_fill_the_disk_by_importing(database: Database, alice: OwnerId, bob: OwnerId) -> None:
-    many_small, few_large = chat("small", 100, ""), chat("large", 1, "x" * 40_000)
+    many_small, few_large, none = chat("small", 100, ""), chat("large", 1, "x" * 40_000), chat("none", 0)
     beside = chat("beside", 1, "x", citations=[{"title": "x" * 40_000}])
     content = file(many_small, few_large, beside, chat("fits"))
     imported = await import_chats(database, alice, entries_of(content), NOW, room=30_000)
     assert [one.title for one in imported.skipped] == ["small", "large", "beside"]
     assert all("no room" in one.reason for one in imported.skipped)
     assert imported.sessions == 1
+    empty = await import_chats(database, alice, entries_of(file(none)), NOW, room=100)
+    assert [one.title for one in empty.skipped] == ["none"]
     assert await stored(database, bob) == 0
 
 
@@ -61,7 +63,7 @@ async def test_what_is_measured_is_what_was_let_in(database: Database, alice: Ow
     taken = await stored(database, alice)
     assert taken > 3 * 2000
     # To the byte it is another matter how either database writes JSON.
-    again = file(chat("c", 1, "z" * (before - taken - 1000)), chat("d", 1, "z" * 2000))
+    again = file(chat("c", 1, "z" * (before - taken - 1500)), chat("d", 1, "z" * 2000))
     imported = await import_chats(database, alice, entries_of(again), NOW, room=before - taken)
     assert [one.title for one in imported.skipped] == ["d"]
 
