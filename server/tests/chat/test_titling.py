@@ -31,7 +31,7 @@ from chatkeep.settings_quotas import parse_quota
 
 QUESTION = "count to 3"
 # Where nothing depends on the kind of database.
-once = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+once = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 
 
 class Namer(ScriptedChatModel):
