@@ -7,6 +7,7 @@ import ssl
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +17,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from starlette.middleware import Middleware
 
 from authkeep import Auth, AuthSettings, DevelopmentMailbox, InvalidToken, SigningKeys, Throttle, TrustedProxies
 from authkeep.http import mount
+from authkeep.http.middleware import AuthMiddleware
 from authkeep.sql import SqlStore, metadata, migrate
 from authkeep.store import Store
 from authkeep.testing import CredentialsInLogs, FrozenClock, MemoryStore, cheap_passwords, signed_in
@@ -168,12 +171,27 @@ async def auth(
         yield auth
 
 
+_MOUNTED: dict[bool, FastAPI] = {}
+
+
+def application(auth: Auth) -> FastAPI:
+    """An app with authkeep mounted, and nothing else.
+
+    FastAPI takes longer to look at the signatures of all routes than most tests take, and sees the same each time. So
+    these are mounted once, with and without scopes, and every app has them behind a door of its own.
+    """
+    has_scopes = bool(auth.settings.scopes)
+    if has_scopes not in _MOUNTED:
+        mount(_MOUNTED.setdefault(has_scopes, FastAPI()), auth)
+    app = copy(_MOUNTED[has_scopes])
+    app.user_middleware = [Middleware(AuthMiddleware, auth=auth)]
+    return app
+
+
 @asynccontextmanager
 async def browsing(auth: Auth, base_url: str = "http://chat.example", peer: str = "198.51.100.7") -> Any:
-    """A client of an app with authkeep mounted, as seen from `peer`."""
-    app = FastAPI()
-    mount(app, auth)
-    transport = httpx.ASGITransport(app, client=(peer, 40000))
+    """A client of `application(auth)`, as seen from `peer`."""
+    transport = httpx.ASGITransport(application(auth), client=(peer, 40000))
     async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
         yield client
 
@@ -357,36 +375,20 @@ async def mailing(
 
 
 @pytest.fixture
-async def verifying(
-    store: Store, clock: FrozenClock, settings: Any, keys: Any, lenient: Throttle, box: DevelopmentMailbox
-) -> AsyncIterator[Auth]:
-    """A deployment that verifies addresses. Its first account, an admin, is there."""
-    chosen = replace(settings, link_base="https://chat.example", verify_email=True)
-    async with make_auth(store, clock, chosen, keys, throttle=lenient, mailer=box).running() as auth:
-        await auth.accounts.create_admin("admin@example.com", PASSWORD)
-        yield auth
-
-
-@pytest.fixture
 async def web(mailing: Auth) -> AsyncIterator[httpx.AsyncClient]:
     async with browsing(mailing) as client:
         yield client
 
 
 @pytest.fixture
-async def verified_client(verifying: Auth) -> AsyncIterator[httpx.AsyncClient]:
-    async with browsing(verifying) as client:
-        yield client
+def reading() -> type[Post]:
+    """`Post`, for tests of a deployment of their own."""
+    return Post
 
 
 @pytest.fixture
 def post(mailing: Auth, box: DevelopmentMailbox) -> Post:
     return Post(mailing, box)
-
-
-@pytest.fixture
-def verified_post(verifying: Auth, box: DevelopmentMailbox) -> Post:
-    return Post(verifying, box)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Addresses: confirmed, sent again, changed; and what nobody learns about whose they are."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,28 @@ from authkeep.testing import FrozenClock, signed_in
 PASSWORD = "seven purple kettles sing"
 OTHER = "eleven copper lanterns hum"
 ALICE = {"email": "alice@example.com", "password": PASSWORD}
+
+
+@pytest.fixture
+async def verifying(
+    make: Any, store: Any, clock: FrozenClock, settings: Any, keys: Any, lenient: Throttle, box: DevelopmentMailbox
+) -> AsyncIterator[Auth]:
+    """A deployment that verifies addresses. Its first account, an admin, is there."""
+    chosen = replace(settings, link_base="https://chat.example", verify_email=True)
+    async with make(store, clock, chosen, keys, throttle=lenient, mailer=box).running() as auth:
+        await auth.accounts.create_admin("admin@example.com", PASSWORD)
+        yield auth
+
+
+@pytest.fixture
+async def verified_client(verifying: Auth, browse: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with browse(verifying) as client:
+        yield client
+
+
+@pytest.fixture
+def verified_post(verifying: Auth, reading: Any, box: DevelopmentMailbox) -> Any:
+    return reading(verifying, box)
 
 
 async def test_an_address_changes_once_the_new_one_agrees_and_the_old_one_is_told(
