@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from chatkeep.chat.event_log import TERMINAL, EventLog
-from chatkeep.chat.generations import interrupt_generation, write_seqs
+from chatkeep.chat.generations import beat, interrupt_generation
 from chatkeep.chat.messages import write_texts
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_session
@@ -214,14 +214,16 @@ async def test_a_mirror_that_cannot_catch_up_holds_no_other_back(
 
 
 async def test_a_long_text_is_not_told_anew_each_second_but_its_end_is_told_at_once(
-    database: Database, here: GenerationRunner, there: GenerationRunner, alice: OwnerId
+    database: Database, there: GenerationRunner, alice: OwnerId
 ) -> None:
+    # Without its clockwork: what SQL holds is written by hand.
+    here = make_runner(database)
     generation = await begin(database, here, alice, LONG)
 
     async def written(seq: int, characters: int) -> None:
         async with database.writing(EVERYBODY) as db:
             await write_texts(db, {generation.message_id: "x" * characters})
-            await write_seqs(db, {generation.id: seq})
+            await beat(db, {generation.id: seq}, here.now())
 
     with there.following(alice, generation) as mirror:
         await written(100_000, 1_000_000)
@@ -233,3 +235,4 @@ async def test_a_long_text_is_not_told_anew_each_second_but_its_end_is_told_at_o
             assert await interrupt_generation(db, generation.id, "crash", here.now())
         await there._mirrors._look()
         assert mirror.ended
+    await here.aclose()
