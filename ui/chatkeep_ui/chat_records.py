@@ -35,6 +35,7 @@ class ChatSession:
     archived: bool = False
     deleted: bool = False
     expires_at: datetime | None = None
+    titled_by: str | None = None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
@@ -49,6 +50,7 @@ class ChatSession:
             archived=body.get("archived_at") is not None,
             deleted=body.get("deleted_at") is not None,
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+            titled_by=body.get("titled_by"),
         )
 
 

@@ -17,6 +17,7 @@ from chatkeep_ui.page_version import version_of
 from chatkeep_ui.problem import ApiError, NotThere, SignInEnded
 from chatkeep_ui.quota_line import quota_line
 from chatkeep_ui.signed_in import ask_to_renew, client_for, page_key
+from chatkeep_ui.title_to_come import look_for_title
 from chatkeep_ui.welcome import show_welcome
 
 
@@ -70,7 +71,9 @@ def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
     st.html(f'<h1 class="ck-hidden" data-ck-version="{version}">{plain_html(session.title)}</h1>')
     show_standing(session)
     show_messages(state, branch, settled=growing is None)
-    if growing is not None:
+    if growing is None:
+        look_for_title(state, session)
+    else:
         show_growing(growing)
 
 

@@ -17,6 +17,7 @@ from chatkeep_ui.model_choice import chosen_model, show_honest_line, show_model_
 from chatkeep_ui.page_state import Outgoing, PageState, Refusal, chat_id, go_to
 from chatkeep_ui.problem import ApiError, ApiRefused, SignInEnded
 from chatkeep_ui.quota_line import show_quota_line
+from chatkeep_ui.title_to_come import expect_title
 
 _BOX = "ck-message"
 
@@ -106,7 +107,7 @@ def _stop(client: ApiClient, state: PageState, generation_id: str) -> None:
 
 def _send(client: ApiClient, state: PageState, outgoing: Outgoing) -> None:
     try:
-        session_id = outgoing.session_id or client.create_session(outgoing.model, temporary=state.temporary).id
+        session_id = outgoing.session_id or _begin_chat(client, state, outgoing)
         # From here on a retry goes to the same chat.
         state.outgoing = replace(outgoing, session_id=session_id)
         go_to(session_id)
@@ -127,6 +128,12 @@ def _send(client: ApiClient, state: PageState, outgoing: Outgoing) -> None:
     if state.back_into_box is not None:
         # The box of this run is drawn already: it gets its words in the next.
         st.rerun()
+
+
+def _begin_chat(client: ApiClient, state: PageState, outgoing: Outgoing) -> str:
+    session = client.create_session(outgoing.model, temporary=state.temporary)
+    expect_title(state, session.id)
+    return session.id
 
 
 def why_not(error: ApiError, what: str) -> Refusal:

@@ -70,6 +70,8 @@ class PageState:
     found: str | None = None
     undoable: Undoable | None = None
     temporary: bool = False
+    untitled: str | None = None
+    looks_for_title: int = 0
     attempt: tuple[str, str] = ("", "")
     sessions_shown: int = SESSIONS_AT_FIRST
     hits_shown: int = HITS_AT_FIRST

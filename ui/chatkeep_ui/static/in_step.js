@@ -35,6 +35,14 @@ document.addEventListener("visibilitychange", async () => {
   if (await renew()) refresh();
 });
 
+// What the page has found to be no longer so, by itself.
+function refreshIfStale() {
+  const stale = document.querySelector("[data-ck-stale]:not([data-ck-told])");
+  if (!stale || document.querySelector("[role=dialog], [role=menu]")) return;
+  stale.dataset.ckTold = "";
+  refresh();
+}
+
 // Streamlit reconnects by itself, but shows what it had; a restarted server has more to say.
 let broken = false;
 let shownOnce = false;
@@ -51,6 +59,6 @@ function refreshAfterBreak() {
   }
 }
 
-new MutationObserver(() => { keepTabsInStep(); refreshAfterBreak(); }).observe(document.documentElement, {
+new MutationObserver(() => { keepTabsInStep(); refreshIfStale(); refreshAfterBreak(); }).observe(document.documentElement, {
   childList: true, subtree: true, attributes: true, attributeFilter: ["data-test-connection-state"],
 });
