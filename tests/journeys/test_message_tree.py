@@ -132,6 +132,11 @@ def test_a_deleted_chat_stops_and_can_be_taken_back(alice: Person) -> None:
     assert binned["deleted_at"]
     assert alice.http.post(f"/chat/sessions/{chat}/restore").json()["title"] == "Plans"
     assert [message["status"] for message in alice.messages(chat)] == ["completed", "stopped"]
+    assert alice.http.post("/chat/bin/empty").json() == {"deleted": 0, "more": False}
+    alice.http.delete(f"/chat/sessions/{chat}")
+    assert alice.http.post("/chat/bin/empty").json() == {"deleted": 1, "more": False}
+    assert alice.http.post(f"/chat/sessions/{chat}/restore").status_code == 404
+    chat = alice.new_chat(title="Plans")
     assert alice.http.delete(f"/chat/sessions/{chat}", params={"forever": True}).status_code == 204
     assert alice.http.get("/chat/sessions", params={"deleted": True}).json()["items"] == []
     assert alice.http.post(f"/chat/sessions/{chat}/restore").status_code == 404

@@ -93,6 +93,7 @@ def chat_routes(api: "ApiStandIn") -> list[Route]:
         route("PATCH", "/chat/sessions/{id}", _change_session),
         route("DELETE", "/chat/sessions/{id}", _delete_session),
         route("POST", "/chat/sessions/{id}/restore", _restore_session),
+        route("POST", "/chat/bin/empty", _empty_bin),
         route("GET", "/chat/sessions/{id}/messages", _list_messages),
         route("PUT", "/chat/sessions/{id}/leaf", _show_branch),
         route("GET", "/chat/sessions/{id}/export", _export),
@@ -159,6 +160,14 @@ def _delete_session(api: "ApiStandIn", user: Json, request: Request, _: Json) ->
     session["deleted_at"] = _now()
     if session["expires_at"] is not None or request.query_params.get("forever") == "true":
         del api.chats.sessions[session["id"]]
+
+
+def _empty_bin(api: "ApiStandIn", user: Json, *_: Any) -> Json:
+    """One chat a time, as if it were a large bin."""
+    binned = [key for key, each in api.chats.sessions.items() if each["deleted_at"] and each["owner"] == user["id"]]
+    for key in binned[:1]:
+        del api.chats.sessions[key]
+    return {"deleted": len(binned[:1]), "more": len(binned) > 1}
 
 
 def _restore_session(api: "ApiStandIn", user: Json, request: Request, _: Json) -> Json:

@@ -23,6 +23,8 @@ KEEP_DELETED = timedelta(days=30)
 KEEP_RECORDS = timedelta(days=90)
 PURGE_SECONDS = 60.0
 _AT_ONCE = 100
+# A request that empties the bin ends after so many, and says if there are more.
+MOST_EMPTIED = 200
 
 
 async def throw_away(
@@ -62,15 +64,26 @@ async def restore(db: Db, owner: OwnerId, session_id: str) -> ChatSession:
     return await get_session(db, owner, session_id)
 
 
+async def empty_bin(database: Database, owner: OwnerId, now: datetime) -> tuple[int, bool]:
+    """Delete what the owner has in the bin at this moment; returns how many, and whether there are more."""
+    binned = chat_sessions.c.deleted_at <= now
+    mine = select(chat_sessions.c.id).where(chat_sessions.c.owner == owner, binned).limit(MOST_EMPTIED + 1)
+    async with database.reading(owner) as db:
+        found = (await db.execute(mine)).scalars().all()
+    for session_id in found[:MOST_EMPTIED]:
+        await _delete_if(database, owner, session_id, binned)
+    return len(found[:MOST_EMPTIED]), len(found) > MOST_EMPTIED
+
+
 async def purge(database: Database, now: datetime) -> int:
     """Delete what has been in the bin for long enough, and temporary chats whose time is over; returns how many."""
     columns = select(chat_sessions.c.owner, chat_sessions.c.id)
     async with database.reading(EVERYBODY) as db:
         wanted = [columns.where(*due).limit(_AT_ONCE) for due in _due(now)]
         found = [row for statement in wanted for row in (await db.execute(statement)).all()]
+    due = or_(*(and_(*conditions) for conditions in _due(now)))
     for owner, session_id in found:
-        # One transaction each: whoever wants to write waits for one chat to go, and not for all.
-        await _delete_if_due(database, OwnerId(owner), session_id, now)
+        await _delete_if(database, OwnerId(owner), session_id, due)
     return len(found)
 
 
@@ -92,10 +105,11 @@ async def _prune(database: Database, before: datetime) -> int:
         return await prune_records(db, before)
 
 
-async def _delete_if_due(database: Database, owner: OwnerId, session_id: str, now: datetime) -> None:
-    """Asked once more, under the lock: it may have been brought back, or written to, since it was found."""
-    due = or_(*(and_(*conditions) for conditions in _due(now)))
-    this = select(chat_sessions.c.id).where(chat_sessions.c.owner == owner, chat_sessions.c.id == session_id, due)
+async def _delete_if(database: Database, owner: OwnerId, session_id: str, condition: ColumnElement[bool]) -> None:
+    """In a transaction of its own: whoever wants to write waits for one chat to go, and not for all. What has been
+    brought back, or was written to, since it was found is asked for once more, under the lock.
+    """
+    this = select(chat_sessions.c.id).where(chat_sessions.c.owner == owner, chat_sessions.c.id == session_id, condition)
     async with database.writing(owner) as db:
         if (await db.execute(this.with_for_update())).first() is not None:
             await delete_session(db, owner, session_id)

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from chatkeep.chat.bin import restore, throw_away
+from chatkeep.chat.bin import empty_bin, restore, throw_away
 from chatkeep.chat.dependencies import CursorText, ReadingDb, Services, WritingDb
 from chatkeep.chat.schemas import (
+    EmptiedOut,
     ModelOut,
     ModelsOut,
     NewSession,
@@ -102,6 +103,13 @@ async def delete(
 async def take_back(owner: ChatOwner, session_id: UUID, db: WritingDb) -> SessionOut:
     """Take it out of the bin."""
     return SessionOut.model_validate(await restore(db, owner, str(session_id)))
+
+
+@router.post("/bin/empty")
+async def empty(owner: ChatOwner, services: Services) -> EmptiedOut:
+    """Delete for good what is in the bin: the first 200, and `more` says whether to ask again."""
+    deleted, more = await empty_bin(services.database, owner, datetime.now(UTC))
+    return EmptiedOut(deleted=deleted, more=more)
 
 
 @router.get("/models")

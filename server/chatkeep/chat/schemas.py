@@ -120,6 +120,13 @@ class SessionOut(_FromRecord):
     expires_at: datetime | None = Field(description="When a temporary chat goes.")
 
 
+class EmptiedOut(BaseModel):
+    """What has gone out of the bin."""
+
+    deleted: int
+    more: bool
+
+
 class SiblingsOut(_FromRecord):
     """Where a message stands among those with the same parent; `index` counts from 1."""
 

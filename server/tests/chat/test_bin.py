@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chatkeep.chat.bin import KEEP_DELETED, purge, restore, throw_away
+from chatkeep.chat import bin as bin_of_chats
+from chatkeep.chat.bin import KEEP_DELETED, empty_bin, purge, restore, throw_away
 from chatkeep.chat.messages import Turn, add_message, list_messages
 from chatkeep.chat.sessions import (
     TEMPORARY,
@@ -92,6 +93,40 @@ async def test_the_bin_is_emptied_after_thirty_days_and_not_before(
     async with database.reading(alice) as db:
         assert await titles(db, alice, Shelf(deleted=True)) == ["new"]
         assert await titles(db, alice, Shelf()) == ["kept"]
+
+
+async def test_emptying_the_bin_takes_ones_own_and_nothing_else(
+    database: Database, alice: OwnerId, bob: OwnerId
+) -> None:
+    async with database.writing(alice) as db:
+        for title, thrown_away_at in (("one", NOW), ("two", NOW), ("just now", NOW + timedelta(seconds=1))):
+            chat = await create_session(db, alice, title, None, NOW)
+            await throw_away(db, alice, chat.id, thrown_away_at)
+        await create_session(db, alice, "kept", None, NOW)
+        archived = await create_session(db, alice, "archived", None, NOW)
+        await change_session(db, alice, archived.id, {"archived": True}, NOW)
+    async with database.writing(bob) as db:
+        his = await create_session(db, bob, "his", None, NOW)
+        await throw_away(db, bob, his.id, NOW)
+    assert await empty_bin(database, alice, NOW) == (2, False)
+    assert await empty_bin(database, alice, NOW) == (0, False)
+    async with database.reading(alice) as db:
+        assert await titles(db, alice, Shelf(deleted=True)) == ["just now"]
+        assert sorted(await titles(db, alice, Shelf())) == ["archived", "kept"]
+    async with database.reading(bob) as db:
+        assert await titles(db, bob, Shelf(deleted=True)) == ["his"]
+
+
+async def test_a_full_bin_is_emptied_by_several_requests(
+    database: Database, alice: OwnerId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bin_of_chats, "MOST_EMPTIED", 2)
+    async with database.writing(alice) as db:
+        for _ in range(3):
+            chat = await create_session(db, alice, "x", None, NOW)
+            await throw_away(db, alice, chat.id, NOW)
+    assert await empty_bin(database, alice, NOW) == (2, True)
+    assert await empty_bin(database, alice, NOW) == (1, False)
 
 
 async def test_a_temporary_chat_goes_a_day_after_what_was_last_said(database: Database, alice: OwnerId) -> None:

@@ -7,6 +7,8 @@ from chatkeep_ui.account.visit import Visit
 from chatkeep_ui.chat_ids import find_chat_id
 
 _PAGE = "50"
+# Of some two hundred chats each; a bin of more wants another click.
+_MOST_CALLS = 50
 
 
 async def _load_archive(visit: Visit) -> Mapping[str, object]:
@@ -44,6 +46,14 @@ async def _delete_for_good(visit: Visit) -> str:
     return "chat-gone"
 
 
+async def _empty(visit: Visit) -> str:
+    for _ in range(_MOST_CALLS):
+        emptied = await visit.ask("POST", "/chat/bin/empty")
+        if not emptied["more"]:
+            break
+    return "bin-emptied"
+
+
 def _path(visit: Visit) -> str:
     """The chat that the form names; an id that is none leads to no chat's path."""
     return f"/chat/sessions/{find_chat_id(visit.typed.get('chat')) or '-'}"
@@ -52,4 +62,9 @@ def _path(visit: Visit) -> str:
 ARCHIVE = AccountPage(
     "/account/archive", "account/archive.html", _load_archive, {"unarchive": _unarchive, "delete": _delete}
 )
-BIN = AccountPage("/account/bin", "account/bin.html", _load_bin, {"restore": _restore, "delete": _delete_for_good})
+BIN = AccountPage(
+    "/account/bin",
+    "account/bin.html",
+    _load_bin,
+    {"restore": _restore, "delete": _delete_for_good, "empty": _empty},
+)
