@@ -1,5 +1,8 @@
 """Full-text search, on SQLite's FTS5 and PostgreSQL's tsvector: one's own words, and nobody's syntax."""
 
+import asyncio
+import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -7,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from chatkeep.chat import search
 from chatkeep.chat.bin import restore, throw_away
 from chatkeep.chat.messages import Turn, add_message, write_answer
 from chatkeep.chat.records import State
 from chatkeep.chat.search import search_messages
 from chatkeep.chat.sessions import create_session, list_sessions
-from chatkeep.chat.snippets import snippet_of, words_of
+from chatkeep.chat.snippets import Snippet, snippet_of, words_of
 from chatkeep.chat.tables import message_words
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId
@@ -140,6 +144,24 @@ STRANGE = {
 async def test_no_message_is_too_strange_to_be_kept(database: Database, alice: OwnerId) -> None:
     await say(database, alice, *(f"needle {text}" for text in STRANGE.values()))
     assert len(await found(database, alice, "needl")) == len(STRANGE)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_streams_go_on_while_snippets_are_cut(
+    database: Database, alice: OwnerId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, went_on = asyncio.get_running_loop(), []
+
+    def cut(text: str, words: Sequence[str]) -> Snippet:
+        turned = threading.Event()
+        loop.call_soon_threadsafe(turned.set)
+        went_on.append(turned.wait(10))
+        return snippet_of(text, words)
+
+    monkeypatch.setattr(search, "snippet_of", cut)
+    await say(database, alice, GARDEN)
+    assert await found(database, alice, "tomatoes") == [GARDEN]
+    assert went_on == [True]
 
 
 async def test_hits_are_paged_newest_first(database: Database, alice: OwnerId) -> None:
