@@ -68,6 +68,9 @@ MAX_BODY_BYTES_AT = {
     "/v1/chat/completions": 20 * 1024 * 1024,
 }
 
+# The page's form comes back with words instead of a problem's JSON.
+_TOO_LARGE_LEADS_TO = {"/account/data": "/account/data?error=file_too_large"}
+
 # The provider of CHATKEEP_LLM_BASE_URL where there are others beside it.
 _ONLY = "default"
 
@@ -195,7 +198,9 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last to be added is the first to see a request."""
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, max_bytes_at=MAX_BODY_BYTES_AT)
+    app.add_middleware(
+        BodyLimit, max_bytes=MAX_BODY_BYTES, max_bytes_at=MAX_BODY_BYTES_AT, leads_to=_TOO_LARGE_LEADS_TO
+    )
     if settings.public_url is not None:
         # Probes and containers ask by address.
         names = (settings.host, urlsplit(settings.public_url).hostname or "")

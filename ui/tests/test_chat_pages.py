@@ -54,6 +54,17 @@ def test_a_chat_is_deleted_for_good_out_of_the_bin_alone(ada: Browser, site: Sit
     assert site.api.chats.sessions == {}
 
 
+def test_the_bin_is_emptied_however_full_it_is(ada: Browser, site: Site) -> None:
+    assert "Empty the bin" not in ada.get("/account/bin").text
+    kept = add_chat(site, "Kept")
+    for title in ("Herons", "Tides", "Rain"):
+        add_chat(site, title, deleted_at="2026-11-25T13:45:00Z")
+    assert "Empty the bin" in ada.get("/account/bin").text
+    answer = ada.submit("/account/bin", do="empty")
+    assert answer.headers["location"] == "/account/bin?done=bin-emptied"
+    assert list(site.api.chats.sessions) == [kept]
+
+
 @pytest.mark.parametrize("chat", ["../../auth/me", "", "%2e%2e", NO_CHAT, "x" * 500])
 def test_a_chat_that_is_not_there_is_refused_alike(ada: Browser, site: Site, chat: str) -> None:
     answer = ada.submit("/account/bin", do="restore", chat=chat)
@@ -116,6 +127,12 @@ def test_why_an_import_was_refused_is_said(ada: Browser, site: Site) -> None:
     answer = ada.http.post("/account/data", files={"file": ("x.json", b"hm")})
     assert answer.status_code == 422
     assert "This is not a file of chats." in answer.text
+
+
+def test_a_file_that_was_too_large_to_be_let_through_is_spoken_of(ada: Browser) -> None:
+    page = ada.get("/account/data?error=file_too_large").text
+    assert "That file is too large" in page
+    assert "<script>alert" not in ada.get("/account/data?error=<script>alert(1)</script>").text
 
 
 def test_usage_is_drawn_and_told(ada: Browser, site: Site) -> None:

@@ -6,7 +6,10 @@ The framework has such a limit too, but answers an announced excess in plain tex
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
 
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatkeep.errors import ChatkeepError
@@ -29,12 +32,23 @@ class BodyTooLarge(ChatkeepError):
 
 
 class BodyLimit:
-    """Pure ASGI: answers 413 to a body over `max_bytes`, announced or not; `max_bytes_at` has the paths that differ."""
+    """Pure ASGI: answers 413 to a body over `max_bytes`, announced or not; `max_bytes_at` has the paths that differ.
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_bytes_at: Mapping[str, int]) -> None:
+    A browser that has sent a form sees what is answered as it is: from the paths in `leads_to` it is led to a page with
+    words for people.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        max_bytes_at: Mapping[str, int],
+        leads_to: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.app = app
         self.max_bytes = max_bytes
         self.max_bytes_at = max_bytes_at
+        self.leads_to = leads_to
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Look at the announced length first, then count what comes."""
@@ -43,7 +57,7 @@ class BodyLimit:
             return
         max_bytes = self.max_bytes_at.get(scope["path"], self.max_bytes)
         if _announced(scope) > max_bytes:
-            await _refuse(scope, receive, send, max_bytes, more=True)
+            await self._refuse(scope, receive, send, max_bytes, more=True)
         elif scope["method"] in ("GET", "HEAD"):
             # Nothing here reads the body of these, and the count would cost each of them two calls more.
             await self.app(scope, receive, send)
@@ -70,24 +84,25 @@ class BodyLimit:
         with contextlib.suppress(BodyTooLarge):
             await self.app(scope, counted_receive, watched_send)
         if received > max_bytes:
-            await _refuse(scope, receive, send, max_bytes, more=more)
+            await self._refuse(scope, receive, send, max_bytes, more=more)
 
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, max_bytes: int, *, more: bool) -> None:
+        page = self.leads_to.get(scope["path"])
+        refused = problem_response(scope, BodyTooLarge(max_bytes))
+        response = RedirectResponse(page, HTTPStatus.SEE_OTHER) if page else refused
+        # Of the rest some may never be read, so the connection cannot be used again.
+        response.headers["connection"] = "close"
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, max_bytes: int, *, more: bool) -> None:
-    response = problem_response(scope, BodyTooLarge(max_bytes))
-    # Of the rest some may never be read, so the connection cannot be used again.
-    response.headers["connection"] = "close"
+        async def send_and_linger(message: Message) -> None:
+            if message["type"] != "http.response.body":
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            if more:
+                await _discard(receive)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def send_and_linger(message: Message) -> None:
-        if message["type"] != "http.response.body":
-            await send(message)
-            return
-        await send({**message, "more_body": True})
-        if more:
-            await _discard(receive)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    await response(scope, receive, send_and_linger)
+        await response(scope, receive, send_and_linger)
 
 
 async def _discard(receive: Receive) -> None:

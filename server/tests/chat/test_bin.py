@@ -112,7 +112,7 @@ async def test_emptying_the_bin_takes_ones_own_and_nothing_else(
     assert await empty_bin(database, alice, NOW) == (0, False)
     async with database.reading(alice) as db:
         assert await titles(db, alice, Shelf(deleted=True)) == ["just now"]
-        assert sorted(await titles(db, alice, Shelf())) == ["archived", "kept"]
+        assert set(await titles(db, alice, Shelf())) == {"archived", "kept"}
     async with database.reading(bob) as db:
         assert await titles(db, bob, Shelf(deleted=True)) == ["his"]
 

@@ -146,7 +146,7 @@ async def test_no_message_is_too_strange_to_be_kept(database: Database, alice: O
     assert len(await found(database, alice, "needl")) == len(STRANGE)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kind", ["sqlite"])
 async def test_streams_go_on_while_snippets_are_cut(
     database: Database, alice: OwnerId, monkeypatch: pytest.MonkeyPatch
 ) -> None:

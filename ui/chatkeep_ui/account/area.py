@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from chatkeep_ui import cookies
 from chatkeep_ui.account.file_through import brings_file
-from chatkeep_ui.account.notices import NOTICES
+from chatkeep_ui.account.notices import FAILURES, NOTICES
 from chatkeep_ui.account.visit import Visit
 from chatkeep_ui.api_requests import ApiRequests
 from chatkeep_ui.destination import own_page_in
@@ -167,8 +167,8 @@ class AccountArea:
             return self._forms.show("trouble.html", Refusal.of(error, ()), chat="")
         failed = visit.request.query_params.get("error")
         if failed and visit.request.method == "GET":
-            # Back from a provider, where an account was to be connected.
-            refusal = Refusal(why_it_failed(failed), status=HTTPStatus.OK)
+            # Led back by the server, or from a provider where an account was to be connected.
+            refusal = Refusal(FAILURES.get(failed) or why_it_failed(failed), status=HTTPStatus.OK)
         done = "" if refusal or shown.values else visit.request.query_params.get("done", "")
         notice = NOTICES.get(done, "")
         frame = {"me": me, "here": here(visit.request), "notice": notice}

@@ -17,9 +17,15 @@ NOTICES: Final = {
     "key-revoked": "The key has been revoked: from now on it opens nothing.",
     "chat-back": "The chat is back in your list.",
     "chat-deleted": "The chat is in the bin.",
+    "bin-emptied": "The bin is empty. What was in it is gone for good.",
     "chat-gone": "The chat is gone for good.",
     "user-changed": "The change has been made.",
     "user-revoked": "Every device of this person has been signed out.",
     "user-deleted": "The account and everything in it has been deleted.",
     "factors-reset": "The second factors of this person have been removed.",
+}
+
+# What the server leads a form back with that it has not let through, by `error`.
+FAILURES: Final = {
+    "file_too_large": "That file is too large: 32 MiB are taken in at once. Split it, and import part after part.",
 }

@@ -27,6 +27,15 @@ for (const form of document.forms) {
   });
 }
 
+// Said before a large file has travelled, and not after.
+for (const input of document.querySelectorAll("input[type=file][data-most-bytes]")) {
+  input.addEventListener("change", () => {
+    const tooLarge = [...input.files].some((file) => file.size >= Number(input.dataset.mostBytes));
+    input.setCustomValidity(tooLarge ? "This file is too large: 32 MiB are taken in at once." : "");
+    input.reportValidity();
+  });
+}
+
 // The token of a mailed link stands behind the #, where it reaches no server. From here on it stands in the form alone.
 const token = document.querySelector("input[name=token]");
 if (token && location.hash.startsWith("#token=")) {

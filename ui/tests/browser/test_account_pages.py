@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, FilePayload, Page, expect
@@ -122,6 +123,19 @@ def test_a_file_larger_than_any_other_form_is_imported(page: Page) -> None:
     press(page, "Import")
 
     expect(page.get_by_role("status")).to_contain_text("1 chat with 1 message came in.")
+
+
+def test_a_file_beyond_all_bounds_is_refused_in_words(page: Page, tmp_path: Path) -> None:
+    register(page)
+    page.goto("/account/data")
+    file = tmp_path / "conversations.json"
+    file.write_bytes(b" " * (33 * 1024 * 1024))
+    page.locator("#file").set_input_files(file)
+    assert "too large" in page.locator("#file").evaluate("input => input.validationMessage")
+    page.locator("form[enctype]").evaluate("form => form.noValidate = true")
+    press(page, "Import")
+
+    expect(page.get_by_role("alert")).to_contain_text("That file is too large")
 
 
 def test_axe_finds_no_violation_on_the_pages_of_an_account(page: Page) -> None:
