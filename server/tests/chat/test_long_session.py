@@ -15,7 +15,7 @@ from chatkeep.chat.messages import list_messages, list_path
 from chatkeep.chat.records import ChatSession
 from chatkeep.chat.sessions import create_session, list_sessions
 from chatkeep.chat.tables import messages
-from chatkeep.db import Database, Db
+from chatkeep.db import Database, Db, OpenDb
 from chatkeep.identity import OwnerId
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ async def session(database: Database, alice: OwnerId) -> ChatSession:
 
 
 @asynccontextmanager
-async def cheap(db: Db) -> AsyncIterator[None]:
+async def cheap(db: OpenDb) -> AsyncIterator[None]:
     """What runs within reads few rows."""
     if db.connection.dialect.name == "sqlite":
         async with _few_steps(db):
@@ -72,7 +72,7 @@ async def cheap(db: Db) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _few_steps(db: Db) -> AsyncIterator[None]:
+async def _few_steps(db: OpenDb) -> AsyncIterator[None]:
     steps = 0
 
     def count() -> None:
@@ -87,7 +87,7 @@ async def _few_steps(db: Db) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _few_rows(db: Db) -> AsyncIterator[None]:
+async def _few_rows(db: OpenDb) -> AsyncIterator[None]:
     ran: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
