@@ -15,7 +15,7 @@ from chatkeep.chat.accounting import mark_turns
 from chatkeep.chat.answering import Answering
 from chatkeep.chat.generations import beat
 from chatkeep.chat.messages import write_reasonings, write_texts
-from chatkeep.chat.records import State
+from chatkeep.chat.records import Generation, State
 from chatkeep.db import Database, Db
 from chatkeep.outages import AWAY
 from chatkeep.row_security import EVERYBODY
@@ -58,20 +58,22 @@ class Checkpoints:
 
     async def save(self, answerings: Sequence[Answering]) -> None:
         """A sign of life of each, and the text of those that have more of it."""
-        writing = {answering.generation.id: answering for answering in answerings if answering.is_writing}
+        writing = [answering for answering in answerings if answering.is_writing]
         if not writing:
             return
-        async with self._database.writing(EVERYBODY) as db:
-            # Taken at one moment, before the write: what is appended meanwhile belongs to the next checkpoint.
-            taken = {key: _Taken.of(answering) for key, answering in writing.items()}
-            going = await beat(db, {key: answer.seq for key, answer in taken.items()}, self._now())
-            await _tell_to_wait(db, [writing[key] for key in going])
-            await _write(db, [taken[key] for key in going])
-        for key, answering in writing.items():
-            answering.checkpointed_seq = taken[key].seq
-            answering.checkpointed_reasoning_length = taken[key].reasoning_length
+        # At one moment, before the write: what is appended meanwhile belongs to the next checkpoint.
+        taken = [_Taken.of(answering) for answering in writing]
+        waiting = [answering for answering in writing if answering.waits and not answering.told_to_wait]
+        # Known to be told before it is: whoever gets their turn meanwhile has to take it back.
+        for answering in waiting:
+            answering.told_to_wait = True
+        now, queued = self._now(), [answering.generation for answering in waiting]
+        going = await self._database.write(EVERYBODY, lambda db: _write(db, taken, queued, now))
+        for answering, saved in zip(writing, taken, strict=True):
+            answering.checkpointed_seq = saved.seq
+            answering.checkpointed_reasoning_length = saved.reasoning_length
             # Somebody asked for a stop; or the row is gone or ended by another process, and nobody waits for more.
-            if going.get(key, True):
+            if going.get(saved.id, True):
                 answering.cancel(State.STOPPED)
 
 
@@ -79,6 +81,7 @@ class Checkpoints:
 class _Taken:
     """An answer as it stood at one moment; None: as SQL has it already."""
 
+    id: str
     message_id: str
     seq: int
     text: str | None
@@ -92,6 +95,7 @@ class _Taken:
         # Thoughts end before the text begins: they are written while they grow, and not with all that follows.
         thinking = event_log.reasoning_length != answering.checkpointed_reasoning_length
         return cls(
+            answering.generation.id,
             answering.generation.message_id,
             event_log.last_seq,
             event_log.text if changed else None,
@@ -100,20 +104,17 @@ class _Taken:
         )
 
 
-async def _write(db: Db, taken: Sequence[_Taken]) -> None:
-    if texts := {answer.message_id: answer.text for answer in taken if answer.text is not None}:
+async def _write(db: Db, taken: Sequence[_Taken], queued: Sequence[Generation], now: datetime) -> dict[str, bool]:
+    """Returns what `beat` does."""
+    going = await beat(db, {answer.id: answer.seq for answer in taken}, now)
+    if waiting := [generation for generation in queued if generation.id in going]:
+        await mark_turns(db, waiting, State.QUEUED)
+    lasting = [answer for answer in taken if answer.id in going]
+    if texts := {answer.message_id: answer.text for answer in lasting if answer.text is not None}:
         await write_texts(db, texts)
-    if thoughts := {answer.message_id: answer.reasoning for answer in taken if answer.reasoning is not None}:
+    if thoughts := {answer.message_id: answer.reasoning for answer in lasting if answer.reasoning is not None}:
         await write_reasonings(db, thoughts)
-
-
-async def _tell_to_wait(db: Db, going: Sequence[Answering]) -> None:
-    waiting = [answering for answering in going if answering.waits and not answering.told_to_wait]
-    # Known to be told before it is: whoever gets their turn meanwhile has to take it back.
-    for answering in waiting:
-        answering.told_to_wait = True
-    if waiting:
-        await mark_turns(db, [answering.generation for answering in waiting], State.QUEUED)
+    return going
 
 
 def _slices(answerings: Sequence[Answering]) -> Iterator[Sequence[Answering]]:

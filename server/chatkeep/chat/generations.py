@@ -29,7 +29,7 @@ _RUNNING = Prepared(
 _END = update(generations).where(generations.c.id == bindparam("generation"), generations.c.state.in_(RUNNING_STATES))
 _FINISH = Prepared(_END)
 _BEATING = JsonMap("beating", generations.c.id.type, generations.c.last_seq.type)
-_BEAT = (
+_BEAT = Prepared(
     update(generations)
     .where(generations.c.id == _BEATING.key, generations.c.state.in_(RUNNING_STATES))
     .values(heartbeat_at=bindparam("now"), last_seq=_BEATING.value)

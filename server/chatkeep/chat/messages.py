@@ -36,6 +36,7 @@ _UP_FROM = Prepared(
 _WRITE = Prepared(
     update(messages).where(messages.c.owner == bindparam("of_owner"), messages.c.id == bindparam("message"))
 )
+_WRITE_TEXT = Prepared(update(messages).where(messages.c.id == bindparam("message")).values(content=bindparam("text")))
 
 _ROWS_AT_ONCE = 500
 _LENGTH = func.length(messages.c.content) + func.coalesce(func.length(messages.c.reasoning), 0)
@@ -209,8 +210,7 @@ async def set_statuses(db: Db, message_ids: Sequence[str], status: State) -> Non
 
 async def write_texts(db: Db, texts: Mapping[str, str]) -> None:
     """Checkpoint answers that are being written, by message id: the runner's own, so no owner is asked."""
-    statement = update(messages).where(messages.c.id == bindparam("message")).values(content=bindparam("text"))
-    await db.execute(statement, [{"message": message_id, "text": text} for message_id, text in texts.items()])
+    await db.execute(_WRITE_TEXT, [{"message": message_id, "text": text} for message_id, text in texts.items()])
 
 
 def _within(sizes: Sequence[tuple[str, int]], budget: int) -> list[str]:
