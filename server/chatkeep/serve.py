@@ -21,6 +21,8 @@ from chatkeep.settings import Settings
 
 # Streams end at once when the server drains; this is for clients that do not read the end.
 GRACE_SECONDS = 5
+# Before the youngest are looked through for cycles: 1 ms of the event loop.
+_NEW_OBJECTS = 10_000
 
 
 def serve(settings: Settings) -> None:
@@ -75,6 +77,9 @@ class _Server(uvicorn.Server):
         # What is here now stays; a collection that looked at all of it would stop every stream for a tenth of a second.
         gc.collect()
         gc.freeze()
+        # A stream is some 260 objects that a collection looks at, and a slice of checkpoints makes a thousand for a
+        # moment: the usual threshold of 700 has them all looked at again and again, and nothing found.
+        gc.set_threshold(_NEW_OBJECTS, 10, 10)
         click.echo(_welcome(self._settings, self._port, await setup_code_to_show(self._app.state.auth, self._settings)))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
