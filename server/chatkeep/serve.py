@@ -21,7 +21,7 @@ from chatkeep.settings import Settings
 
 # Streams end at once when the server drains; this is for clients that do not read the end.
 GRACE_SECONDS = 5
-# Before the youngest are looked through for cycles: 1 ms of the event loop.
+# More of them, before the youngest are looked through for cycles.
 _NEW_OBJECTS = 10_000
 
 

@@ -4,7 +4,7 @@ An answer that ends here is settled in the transaction that writes its ending. A
 chat is gone, are found by their reservations: whatever holds a quota and runs nowhere is settled by what SQL has of it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -64,14 +64,9 @@ class Accounting:
         self, database: Database, alive: Collection[str], now: datetime, *, everything: bool = False
     ) -> None:
         """Settle what holds a quota and is written nowhere. With `everything` no other process can be writing."""
-        async with database.reading(EVERYBODY) as db:
-            held = set(await list_held_ids(db, "chat", now))
-            # Asked second, so that what begins in between is not taken for dead.
-            ended = held.difference(alive, await list_running_ids(db))
-            # Hardly ever is there any: the records of thousands that run need not be read for it.
-            left = [record for record in await list_held(db, "chat", now) if record.id in ended] if ended else []
-            for kind, lasts in _LOST_AFTER.items():
-                left += await list_held(db, kind, now if everything else now - lasts)
+        living = frozenset(alive)
+        lost_before = {kind: now if everything else now - lasts for kind, lasts in _LOST_AFTER.items()}
+        left = await database.read(EVERYBODY, lambda db: _list_left(db, living, now, lost_before))
         for record in left:
             # One by one: who settles several at once, beside others who do, may wait for them while they wait.
             async with database.writing(record.owner) as db:
@@ -88,6 +83,19 @@ class Accounting:
             return Outcome()
         prompt = await self.prompt_for(db, record.owner, generation)
         return Outcome(None, written_bytes(answer), estimate_prompt(prompt), generation.model)
+
+
+async def _list_left(
+    db: Db, living: Collection[str], now: datetime, lost_before: Mapping[Kind, datetime]
+) -> list[Record]:
+    held = set(await list_held_ids(db, "chat", now))
+    # Asked second, so that what begins in between is not taken for dead.
+    ended = held.difference(living, await list_running_ids(db))
+    # Hardly ever is there any: the records of thousands that run need not be read for it.
+    left = [record for record in await list_held(db, "chat", now) if record.id in ended] if ended else []
+    for kind, before in lost_before.items():
+        left += await list_held(db, kind, before)
+    return left
 
 
 def estimate_prompt(prompt: Sequence[PromptMessage]) -> int:
