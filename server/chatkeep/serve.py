@@ -17,6 +17,7 @@ from chatkeep.chat.dependencies import ChatServices
 from chatkeep.completions.dependencies import CompletionServices
 from chatkeep.data_dir import DataDirUnusable, make_private, one_server
 from chatkeep.identity import setup_code_to_show
+from chatkeep.ops.request_heads import BoundedHeads
 from chatkeep.settings import Settings
 
 # Streams end at once when the server drains; this is for clients that do not read the end.
@@ -52,7 +53,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     app = create_app(settings, _own_url(settings.host, port))
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedHeads,
         log_config=None,
         access_log=False,
         proxy_headers=False,
