@@ -22,7 +22,7 @@ GENEROUS = {
 }
 # Answers that a test leaves running are not waited for, and nothing is asked of a model but what the test asks.
 _PREDICTABLE = {"CHATKEEP_DRAIN_SECONDS": "0", "CHATKEEP_AUTO_TITLES": "false"}
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 _ADDRESS = re.compile(r"Open (http://\S+) in your browser")
 

@@ -6,6 +6,7 @@ same protocol.
 
 import importlib.util
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -78,6 +79,16 @@ class ValkeyServer:
         if self.process is not None:
             stop(self.process)
             self.process = None
+
+    def pause(self) -> None:
+        """Let it hang: connections stay, and nothing is answered until `resume()`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Go on as if nothing had been."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         try:

@@ -5,16 +5,13 @@ A few rounds here; CHATKEEP_TEST_CRASHES=100 asks for as many as one likes.
 
 import os
 import random
-import signal
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
-from itertools import cycle, pairwise
+from itertools import cycle
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -27,51 +24,13 @@ from testbed.people import Person
 from testbed.postgres import PostgresServer, running_postgres
 from testbed.unavailable import obtain
 from testbed.valkey import running_valkey
+from tests.journeys.answers import TERMINAL, Answer, at, resume
 
 pytestmark = pytest.mark.slow
 
 ROUNDS = int(os.environ.get("CHATKEEP_TEST_CRASHES", "3"))
 ENVIRON = {**GENEROUS, "CHATKEEP_PAGE": "false"}
-TERMINAL = ("completed", "stopped", "failed", "interrupted")
 TALKERS = 6
-
-
-@dataclass
-class Answer:
-    """What one reader has been told of an answer."""
-
-    chat: str
-    question: str
-    ids: dict[str, str] = field(default_factory=dict)
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def hear(self, event: dict[str, Any]) -> None:
-        self.ids = self.ids or {key: event[key] for key in ("generation_id", "message_id", "user_message_id")}
-        self.events.append(event)
-
-    @property
-    def seq(self) -> int:
-        return int(self.events[-1]["seq"]) if self.events else 0
-
-    @property
-    def end(self) -> str | None:
-        kind = self.events[-1]["type"].removeprefix("generation.") if self.events else ""
-        return kind if kind in TERMINAL else None
-
-    def assert_whole(self, content: str, *, may_lose: bool = False) -> None:
-        """Numbers are exact, text never goes back but for what a crash took, and the end stands at the end alone."""
-        text = ""
-        for before, event in pairwise([{"seq": 0}, *self.events]):
-            if event["type"] == "message.snapshot":
-                assert event["seq"] > before["seq"]
-                assert event["text"].startswith(text) or (may_lose and text.startswith(event["text"]))
-                text = event["text"]
-            else:
-                assert event["seq"] == before["seq"] + 1
-                text += event.get("text", "")
-        ends = [event for event in self.events if event["type"].removeprefix("generation.") in TERMINAL]
-        assert ends == self.events[-1:]
-        assert text == content
 
 
 class Talker(threading.Thread):
@@ -95,12 +54,6 @@ class Talker(threading.Thread):
                         answer.hear(event.json())
         except (httpx.HTTPError, SSEError):
             return
-
-
-def resume(person: Person, answer: Answer) -> None:
-    """Behind the last event, to the end."""
-    for event in person.follow(answer.ids["generation_id"], after=answer.seq):
-        answer.hear(event)
 
 
 def assert_kept(person: Person, answer: Answer) -> str:
@@ -193,12 +146,6 @@ def two(
     postgres.drop_database(database)
 
 
-def at(server: ServerProcess, person: Person) -> Person:
-    there = Person(server.url, "same")
-    there.http.headers = person.http.headers
-    return there
-
-
 def follow_in_pieces(person: Person, urls: list[str], answer: Answer, cuts: int) -> None:
     """From one server to the other, cut again and again."""
     path = f"/chat/generations/{answer.ids['generation_id']}/events"
@@ -228,32 +175,11 @@ def test_a_stream_is_resumed_on_another_instance_again_and_again(two: tuple[Serv
     assert (answer.end, written["status"]) == ("completed", "completed")
 
 
-def test_a_crash_ends_the_streams_at_another_instance(tmp_path: Path, postgres_url: str, valkey_url: str) -> None:
-    with two_servers(tmp_path, postgres_url, valkey_url) as (here, there):
-        assert_ended_elsewhere(here, there)
-
-
-def assert_ended_elsewhere(here: ServerProcess, there: ServerProcess) -> None:
-    alice = Person(here.url, "alice").register()
-    answer = Answer(alice.new_chat(), "count to 100000 [[delay 5ms]]")
-    answer.ids = alice.start(answer.chat, answer.question)
-    alice_there = at(there, alice)
-    path = f"/chat/generations/{answer.ids['generation_id']}/events"
-    with connect_sse(alice_there.http, "GET", path) as source:
-        for event in source.iter_sse():
-            answer.hear(event.json())
-            if len(answer.events) == 3:
-                here.kill()
-    written = alice_there.messages(answer.chat)[1]
-    assert answer.end == written["status"] == "interrupted"
-    answer.assert_whole(written["content"])
-
-
 def test_a_stop_reaches_the_other_instance(two: tuple[ServerProcess, ServerProcess]) -> None:
     here, there = two
     alice = Person(here.url, "alice").register()
     chat = alice.new_chat()
-    alice_there = at(there, alice)
+    alice_there = at(there.url, alice)
     with alice.sending(chat, "count to 100000 [[delay 5ms]]") as events:
         generation = next(events).json()["generation_id"]
         assert alice_there.http.post(f"/chat/generations/{generation}/stop").status_code == 202
@@ -266,7 +192,7 @@ def test_somebody_elses_answer_is_not_there_at_any_instance(two: tuple[ServerPro
     generation = alice.start(alice.new_chat(), "count to 100000 [[delay 5ms]]")["generation_id"]
     for server in (here, there):
         for method, path in (("GET", "events"), ("POST", "stop")):
-            refused = at(server, bob).http.request(method, f"/chat/generations/{generation}/{path}")
+            refused = at(server.url, bob).http.request(method, f"/chat/generations/{generation}/{path}")
             assert refused.status_code == 404
 
 
@@ -279,14 +205,13 @@ def test_answers_survive_a_valkey_and_a_database_that_die_and_hang(tmp_path: Pat
         alice = Person(here.url, "alice").register()
         answer = Answer(alice.new_chat(), "count to 600 [[delay 10ms]]")
         answer.ids = alice.start(answer.chat, answer.question)
-        following = threading.Thread(target=resume, args=(at(there, alice), answer))
+        following = threading.Thread(target=resume, args=(at(there.url, alice), answer))
         following.start()
         while answer.seq < 10:
             time.sleep(0.01)
-        assert valkey.process is not None
-        valkey.process.send_signal(signal.SIGSTOP)
+        valkey.pause()
         time.sleep(1)
-        valkey.process.send_signal(signal.SIGCONT)
+        valkey.resume()
         valkey.stop()
         postgres.stop()
         time.sleep(1)
