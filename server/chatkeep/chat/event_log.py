@@ -1,21 +1,26 @@
 """The events of one generation: encoded once, numbered without a gap, shared by every follower.
 
-A follower holds a position, not a copy, so a slow one costs nothing but the socket it reads from. When a log has grown
-past its bound the oldest events go, and whoever stood there continues with a snapshot of the text so far.
+A follower holds a position, not a copy, so a slow one costs nothing but the socket it reads from. Events that have been
+told are packed, since an event of one token is twenty times the token. When a log has grown past its bound the oldest
+events go, and whoever stood there continues with a snapshot of the text so far.
 
 The process that writes an answer fills its log by `append`; another one that lets people follow it there fills a mirror
 by `take`, with events as they were encoded, and by `restart`, with the text and reasoning that SQL holds.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+import zlib
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any, NamedTuple
 
 import msgspec
 
 TERMINAL = frozenset({"generation.completed", "generation.stopped", "generation.failed", "generation.interrupted"})
 MAX_LOG_BYTES = 4 * 1024 * 1024
 BATCH_BYTES = 64 * 1024
+_BLOCK = 32
+# Larger events are mostly text, which packing makes little smaller.
+_MOST_PACKED_BYTES = _BLOCK * 512
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,6 +54,20 @@ def encode_stream_ended(generation_id: str, reason: str) -> bytes:
     )
 
 
+class _Block(NamedTuple):
+    """`_BLOCK` events, packed. The lengths are those of text and thoughts behind the last of them."""
+
+    data: bytes
+    is_packed: bool
+    size: int
+    text_end: int
+    thought_end: int
+
+    def frames(self) -> list[bytes]:
+        data = zlib.decompress(self.data) if self.is_packed else self.data
+        return [frame + b"\n\n" for frame in data.split(b"\n\n")[:-1]]
+
+
 class EventLog:
     """The events of one generation, from 1; ended by exactly one terminal event."""
 
@@ -60,6 +79,7 @@ class EventLog:
         self.last_append = 0.0
         self.text_length = 0
         self._max_bytes = max_bytes
+        self._blocks: list[_Block] = []
         self._frames: list[bytes] = []
         # How long the text was when the frame was appended, so that what is dropped can still be told as text.
         self._text_ends: list[int] = []
@@ -80,7 +100,11 @@ class EventLog:
     @property
     def first_seq(self) -> int:
         """The oldest event that is still held."""
-        return self.last_seq - len(self._frames) + 1
+        return self._gone + 1
+
+    @property
+    def _gone(self) -> int:
+        return self.last_seq - len(self._frames) - len(self._blocks) * _BLOCK
 
     @property
     def text(self) -> str:
@@ -155,7 +179,7 @@ class EventLog:
 
     def restart(self, seq: int, opening: dict[str, Any], text: str, reasoning: str = "") -> None:
         """Stand at event `seq` with `text`, and without the events up to there: who comes is told by a snapshot."""
-        self._frames, self._text_ends, self._parts = [], [], [text]
+        self._blocks, self._frames, self._text_ends, self._parts = [], [], [], [text]
         self._thought_ends, self._thoughts = [], [reasoning]
         self.reasoning_length = self._gone_reasoning_length = len(reasoning)
         self.size, self.last_seq = 0, seq
@@ -188,7 +212,7 @@ class EventLog:
         It is about `BATCH_BYTES` at most, so that a reader who is late or slow is fed as fast as it reads. It begins
         with a snapshot of the text where events are gone.
         """
-        gone = self.last_seq - len(self._frames)
+        gone = self._gone
         batch: list[bytes] = []
         if seq < gone:
             if self._snapshot is None:
@@ -199,15 +223,24 @@ class EventLog:
             batch.append(self._snapshot)
             seq = gone
         size = 0
-        # By index: a slice would be copied, and islice walks to where it begins.
-        for index in range(seq - gone, len(self._frames)):
-            frame = self._frames[index]
+        for frame in self._behind(seq):
             batch.append(frame)
             seq += 1
             size += len(frame)
             if size >= BATCH_BYTES:
                 break
         return b"".join(batch), seq
+
+    def _behind(self, seq: int) -> Iterator[bytes]:
+        index = seq - self._gone - len(self._blocks) * _BLOCK
+        if index < 0:
+            number, offset = divmod(seq - self._gone, _BLOCK)
+            for block in self._blocks[number:]:
+                yield from block.frames()[offset:]
+                offset = 0
+        # By index: a slice would be copied, and islice walks to where it begins.
+        for number in range(max(index, 0), len(self._frames)):
+            yield self._frames[number]
 
     async def follow(self, seq: int, until: Callable[[], bool]) -> AsyncGenerator[tuple[bytes, int], None]:
         """What comes after event `seq`, as it comes, to the terminal event or until `until()`, asked at each waking.
@@ -247,18 +280,36 @@ class EventLog:
         self.size += len(frame)
         if self.size > self._max_bytes:
             self._drop_oldest()
+        if len(self._frames) >= 2 * _BLOCK:
+            self._pack_oldest()
         self.ended = event in TERMINAL
         self.last_append = asyncio.get_running_loop().time()
 
+    def _pack_oldest(self) -> None:
+        data = b"".join(self._frames[:_BLOCK])
+        is_packed = len(data) <= _MOST_PACKED_BYTES
+        ends = self._text_ends[_BLOCK - 1], self._thought_ends[_BLOCK - 1]
+        self._blocks.append(_Block(zlib.compress(data, 1) if is_packed else data, is_packed, len(data), *ends))
+        self._forget(_BLOCK)
+
     def _drop_oldest(self) -> None:
         """Down to three quarters of the bound, so that a long answer does not pay for this with every event."""
+        bound = self._max_bytes * 3 // 4
+        while self.size > bound and self._blocks:
+            block = self._blocks.pop(0)
+            self.size -= block.size
+            self._gone_text_length, self._gone_reasoning_length = block.text_end, block.thought_end
         count = 0
-        while self.size > self._max_bytes * 3 // 4 and count < len(self._frames) - 1:
+        while self.size > bound and count < len(self._frames) - 1:
             self.size -= len(self._frames[count])
             count += 1
-        self._gone_text_length = self._text_ends[count - 1]
-        self._gone_reasoning_length = self._thought_ends[count - 1]
+        if count:
+            self._gone_text_length = self._text_ends[count - 1]
+            self._gone_reasoning_length = self._thought_ends[count - 1]
         self._snapshot = None
+        self._forget(count)
+
+    def _forget(self, count: int) -> None:
         del self._frames[:count]
         del self._text_ends[:count]
         del self._thought_ends[:count]

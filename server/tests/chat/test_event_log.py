@@ -1,6 +1,7 @@
 """The event log: numbered without a gap, resumed exactly, bounded, and safe from its own content."""
 
 import asyncio
+import tracemalloc
 
 import msgspec
 import pytest
@@ -45,6 +46,34 @@ def test_resume_continues_at_the_next_event(texts: list[str], seq: int) -> None:
         assert await follow_all(log, seen) == everything[seen:]
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize("length", [1, 5_000])
+async def test_events_long_past_are_told_as_they_were(length: int) -> None:
+    told = EventLog("g")
+    told.append("generation.created", {"message_id": "m"})
+    frames = [told.after(0)[0]]
+    for number in range(300):
+        told.append_text(f"\n\n{number}" * length)
+        frames.append(told.after(told.last_seq - 1)[0])
+    for seq in range(told.first_seq - 1, told.last_seq):
+        batch, last = told.after(seq)
+        assert batch == b"".join(frames[seq:last])
+
+
+async def test_a_long_answer_told_word_by_word_holds_little_more_than_its_words() -> None:
+    answer = EventLog("0198c0de-0000-7000-8000-00000000000a")
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(2_000):
+            answer.append_text(f"word{number % 10} ")
+        # As every checkpoint does.
+        assert len(answer.text) == answer.text_length
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held < answer.size / 3
 
 
 @given(st.lists(st.text(min_size=1, max_size=50), min_size=1, max_size=30), st.integers(0, 32))
