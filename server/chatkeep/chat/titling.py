@@ -26,6 +26,7 @@ from chatkeep.limits.quotas import Claim, Outcome, Payer
 from chatkeep.limits.tokens import Tokens
 from chatkeep.limits.turns import NoTurn, Turns
 from chatkeep.llm.model import ChatModel, ModelError, PromptMessage, Usage
+from chatkeep.outages import AWAY
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class _Heard:
     text: str = ""
     thought: str = ""
     usage: Usage | None = None
+    provider: str | None = None
     ended: bool = False
     failed: bool = False
 
@@ -86,7 +88,7 @@ class _Heard:
         """For the bill. An endpoint that fails before it has said anything has given nothing."""
         written = len(self.text.encode()) + len(self.thought.encode())
         reported = Tokens(self.usage.prompt_tokens, self.usage.completion_tokens) if self.usage else None
-        return Outcome(reported, written, 0 if self.failed and not written else None, model)
+        return Outcome(reported, written, 0 if self.failed and not written else None, model, self.provider)
 
 
 class Titling:
@@ -138,7 +140,9 @@ class Titling:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        # Of a database that is away others speak; what is held there is found by its reservation.
+        if error is not None and not isinstance(error, AWAY):
             log.error("a title could not be written", exc_info=error)
 
     async def _take_turn(self, owner: OwnerId, wanted: _Wanted) -> None:
@@ -181,6 +185,7 @@ class Titling:
                 heard.text += chunk.text
                 heard.thought += chunk.reasoning
                 heard.usage = chunk.usage or heard.usage
+                heard.provider = chunk.provider or heard.provider
                 if is_enough(heard.text, len(heard.thought)):
                     break
         heard.ended = True

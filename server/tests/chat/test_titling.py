@@ -249,9 +249,17 @@ async def test_a_model_that_only_thinks_is_left(stage: Stage) -> None:
 @once
 async def test_what_a_model_thinks_is_no_part_of_the_title(stage: Stage) -> None:
     chat = await stage.new_chat()
-    stage.namer.says = [Chunk(reasoning="Hm."), Chunk("<think>Hm\n"), Chunk("</think>\n\nThree num"), Chunk("bers\n")]
+    stage.namer.says = [
+        Chunk(reasoning="Hm.", provider="one"),
+        Chunk("<think>Hm\n"),
+        Chunk("</think>\n\nThree num"),
+        Chunk("bers\n"),
+    ]
     await stage.answered(chat)
     assert await stage.title(chat) == ("Three numbers", "model")
+    async with stage.database.reading(EVERYBODY) as db:
+        told = select(usage_records.c.provider).where(usage_records.c.kind == "title")
+        assert (await db.execute(told)).scalars().all() == ["one"]
 
 
 @once
