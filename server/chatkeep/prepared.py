@@ -71,7 +71,7 @@ class Compiled:
 
     def rows(self, rows: Iterable[Sequence[Any]], rowcount: int, names: Sequence[str] = ()) -> Rows:
         """What the driver gave; `names` are the columns' where the statement does not say, as with text()."""
-        keys = self._keys if self.returns_rows else SimpleResultMetaData(names)
+        keys = SimpleResultMetaData(names) if names and not self.returns_rows else self._keys
         return Rows(keys, map(self._read, rows) if self._results else rows, rowcount)
 
     def _read(self, row: Sequence[Any]) -> Sequence[Any]:

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from chatkeep.chat.event_log import EventLog, encode_stream_ended
 from chatkeep.chat.records import LOGIN_ENDED
 from chatkeep.identity import identity_of
+from chatkeep.ops.patience import Patience
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -59,10 +60,9 @@ class EventStream(Response):
                 gone.cancel()
 
     async def _send_all(self, log: EventLog, send: Send, until: Callable[[], bool]) -> None:
-        async with aclosing(log.follow(self._after, until)) as batches:
+        async with Patience(send, SEND_SECONDS) as patience, aclosing(log.follow(self._after, until)) as batches:
             async for batch, self._after in batches:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await send({"type": "http.response.body", "body": batch, "more_body": True})
+                await patience.send({"type": "http.response.body", "body": batch, "more_body": True})
 
     def _last_words(self, log: EventLog) -> bytes:
         heard_all = log.ended and self._after >= log.last_seq

@@ -35,6 +35,7 @@ _BEAT = Prepared(
     .values(heartbeat_at=bindparam("now"), last_seq=_BEATING.value)
     .returning(generations.c.id, generations.c.stop_requested_at)
 )
+_FIELDS = tuple(field.name for field in dataclasses.fields(Generation))
 # A process that died may have told its followers of events that SQL has never heard of: no number is given out twice.
 BEYOND_WHAT_WAS_LOST = 1_000_000
 
@@ -65,7 +66,7 @@ async def add_generation(db: Db, owner: OwnerId, generation: Generation, now: da
         GenerationRunning: the session has one already.
         IdempotencyKeyReused: a request with the same key to another session got here first.
     """
-    row = dataclasses.asdict(generation) | {"state": generation.state.value}
+    row = {name: getattr(generation, name) for name in _FIELDS} | {"state": generation.state.value}
     try:
         await db.execute(_ADD, {"owner": owner, "created_at": now, **row})
     except IntegrityError as error:
@@ -215,5 +216,5 @@ def _violates(error: IntegrityError, constraint: str, columns: str) -> bool:
 
 
 def _generation(row: RowMapping) -> Generation:
-    fields = {field.name: row[field.name] for field in dataclasses.fields(Generation)}
+    fields = {name: row[name] for name in _FIELDS}
     return Generation(**fields | {"state": State(row["state"])})

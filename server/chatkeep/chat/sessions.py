@@ -39,6 +39,7 @@ TITLE_LENGTH = 60
 # A temporary chat goes so long after what was last said in it.
 TEMPORARY = timedelta(hours=24)
 
+_FIELDS = tuple(field.name for field in dataclasses.fields(ChatSession))
 # Whatever every message needs is put together once: that costs more than the database's part in running it.
 _THIS = and_(
     chat_sessions.c.owner == bindparam("of_owner"),
@@ -243,4 +244,4 @@ def _matches(db: Db, owner: OwnerId, query: str) -> ColumnElement[bool]:
 
 
 def _session(row: RowMapping) -> ChatSession:
-    return ChatSession(**{field.name: row[field.name] for field in dataclasses.fields(ChatSession)})
+    return ChatSession(**{name: row[name] for name in _FIELDS})
