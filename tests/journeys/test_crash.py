@@ -23,6 +23,7 @@ from testbed.cutting_proxy import cutting_proxy
 from testbed.people import Person
 from testbed.postgres import PostgresServer, running_postgres
 from testbed.unavailable import obtain
+from testbed.upstream import running_upstream
 from testbed.valkey import running_valkey
 from tests.journeys.answers import TERMINAL, Answer, at, resume
 
@@ -118,6 +119,35 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path) -
     assert set(tally) <= {"completed", "interrupted"}
     print(f"\n{ROUNDS} crashes, answers: {tally}")  # noqa: T201 - the figures of a long run
     assert tally["interrupted"] >= ROUNDS
+
+
+def test_kill_9_while_the_endpoint_drips_hangs_and_dies(tmp_path: Path) -> None:
+    questions = [
+        "[[fault drip]] count to 100000",
+        "[[fault stall]] count to 100",
+        "count to 100000 [[delay 5ms]]",
+    ]
+    with ExitStack() as upstream:
+        environ = {**ENVIRON, "CHATKEEP_LLM_BASE_URL": upstream.enter_context(running_upstream())}
+        with running_server(tmp_path / "data", environ) as server:
+            alice = Person(server.url, "alice").register()
+            answers = [Answer(alice.new_chat(), question) for question in questions]
+            for answer in answers:
+                answer.ids = alice.start(answer.chat, answer.question)
+            while not all(alice.messages(answer.chat)[1]["content"] for answer in answers):
+                pass
+            upstream.close()
+            server.kill()
+    with running_upstream() as base_url:
+        environ["CHATKEEP_LLM_BASE_URL"] = base_url
+        with running_server(tmp_path / "data", environ) as server:
+            alice.http.base_url = httpx.URL(server.url)
+            assert_billed(tmp_path / "data" / "chatkeep.db", {answer.ids["generation_id"] for answer in answers})
+            assert {assert_kept(alice, answer) for answer in answers} <= {"interrupted", "failed"}
+            for answer in answers:
+                assert alice.messages(answer.chat)[1]["content"].startswith("1 2 ")
+                assert alice.send(answer.chat, "hello")[-1]["type"] == "generation.completed"
+            assert "Traceback" not in server.read_all()
 
 
 @contextmanager
