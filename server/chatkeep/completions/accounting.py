@@ -2,10 +2,11 @@
 
 import logging
 from datetime import UTC, datetime
+from functools import partial
 
 from chatkeep.completions.errors import NotAccountable
 from chatkeep.completions.tally import Tally
-from chatkeep.db import Database
+from chatkeep.db import Database, Db
 from chatkeep.errors import ChatkeepError
 from chatkeep.identity import OwnerId
 from chatkeep.limits.quotas import Claim, Outcome, Payer, Quotas
@@ -35,8 +36,7 @@ class Account:
         # Before it is so: who is cancelled in the middle of the commit may hold it all the same.
         self._settled = False
         try:
-            async with self._database.writing(self._owner) as db:
-                await self._quotas.reserve(db, self._owner, self._payer, self._claim, datetime.now(UTC))
+            await self._database.write(self._owner, self._reserve)
         except ChatkeepError:
             self._settled = True
             raise
@@ -54,13 +54,18 @@ class Account:
         if self._settled:
             return True
         try:
-            async with self._database.writing(self._owner) as db:
-                await self._quotas.settle(db, self._owner, self._claim.id, _outcome(tally), datetime.now(UTC))
+            await self._database.write(self._owner, partial(self._settle, outcome=_outcome(tally)))
         except Exception:  # whatever keeps it from being saved now, there is only trying again
             log.exception("completion %s could not be accounted for yet", self._claim.id)
             return False
         self._settled = True
         return True
+
+    async def _reserve(self, db: Db) -> None:
+        await self._quotas.reserve(db, self._owner, self._payer, self._claim, datetime.now(UTC))
+
+    async def _settle(self, db: Db, outcome: Outcome) -> None:
+        await self._quotas.settle(db, self._owner, self._claim.id, outcome, datetime.now(UTC))
 
 
 def _outcome(tally: Tally | None) -> Outcome:
