@@ -52,6 +52,8 @@ def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth", admin_prefix: str 
     # Starlette calls one handler for requests and for WebSockets, and types it as if there were two.
     app.add_exception_handler(AuthError, render_auth_error)  # type: ignore[arg-type]
     own = _OwnRoutes(prefix, admin_prefix, "/.well-known")
+    # While it is empty: of what a router has by then, FastAPI looks at every signature once more, to throw that away.
+    app.include_router(own)
     for journey in (
         registration_routes,
         email_verification_routes,
@@ -68,5 +70,4 @@ def mount(app: FastAPI, auth: Auth, *, prefix: str = "/auth", admin_prefix: str 
     for router in (admin_routes.router, audit_routes.router):
         own.include_router(router, prefix=admin_prefix)
     own.include_router(account_routes.well_known, prefix="/.well-known")
-    app.include_router(own)
     describe_policies(app)
