@@ -3,9 +3,11 @@ import importlib.util
 import logging
 import os
 import re
+import shutil
 import ssl
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import replace
@@ -91,19 +93,37 @@ def lenient(settings: AuthSettings) -> Throttle:
     return Throttle(MemoryCounters(), {name: Limit.parse("1000/second") for name in settings.limits})
 
 
+def _migrate(url: str) -> None:
+    async def run() -> None:
+        async with _engine(url) as engine:
+            await migrate(engine)
+
+    # Where this is asked for, another loop may be about to run.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, run()).result()
+
+
 @asynccontextmanager
-async def migrated(url: str) -> AsyncIterator[AsyncEngine]:
+async def _engine(url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine(url)
     try:
-        await migrate(engine)
         yield engine
     finally:
         await engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SQLite with the tables that the migrations build, to be copied: to migrate takes longer than most tests."""
+    file = tmp_path_factory.mktemp("migrated") / "auth.db"
+    _migrate(f"sqlite+aiosqlite:///{file}")
+    return file
+
+
 @pytest.fixture
-async def sqlite_store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    async with migrated(f"sqlite+aiosqlite:///{tmp_path}/auth.db") as engine:
+async def sqlite_store(migrated_file: Path, tmp_path: Path) -> AsyncIterator[SqlStore]:
+    file = shutil.copyfile(migrated_file, tmp_path / "auth.db")
+    async with _engine(f"sqlite+aiosqlite:///{file}") as engine:
         yield SqlStore(engine)
 
 
@@ -111,17 +131,19 @@ async def sqlite_store(tmp_path: Path) -> AsyncIterator[SqlStore]:
 def migrated_postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """One database with authkeep's tables, for all tests that leave the schema alone."""
     if importlib.util.find_spec("testbed") is None:
+        _migrate(own_postgres_url())
         yield own_postgres_url()
         return
     server = request.getfixturevalue("postgres")
     database = server.create_database()
+    _migrate(server.url(database))
     yield server.url(database)
     server.drop_database(database)
 
 
 @pytest.fixture
 async def postgres_store(migrated_postgres_url: str) -> AsyncIterator[SqlStore]:
-    async with migrated(migrated_postgres_url) as engine:
+    async with _engine(migrated_postgres_url) as engine:
         await emptied(engine)
         yield SqlStore(engine)
 
