@@ -8,7 +8,7 @@ from uuid import UUID
 
 import aiosqlite
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import ColumnElement, Insert, String, case, event, func, insert, literal, select, text
 
 from chatkeep.chat.branches import find_leaf_id, list_branch, with_siblings
 from chatkeep.chat.messages import list_messages, list_path
@@ -32,25 +32,40 @@ def message_id(n: int) -> str:
     return str(UUID(int=(0x0198C0DE << 96) + n))
 
 
+def id_of(n: ColumnElement[int], *, is_sqlite: bool) -> ColumnElement[str]:
+    """`message_id`, computed by the database."""
+    if is_sqlite:
+        return func.printf("0198c0de%024x", n)
+    return func.concat("0198c0de", func.lpad(func.to_hex(n), 24, "0")).cast(messages.c.id.type)
+
+
+def written_at_once(owner: OwnerId, session: ChatSession, *, is_sqlite: bool) -> Insert:
+    """All messages by one statement: to hand the rows over one by one takes many times as long."""
+    numbers = select(literal(0).label("n")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < MESSAGES - 1))
+    n = numbers.c.n
+    parent = n - case((n == MESSAGES - 1, 3), else_=1)
+    values: dict[str, ColumnElement[Any]] = {
+        "id": id_of(n, is_sqlite=is_sqlite),
+        "owner": literal(owner),
+        "session_id": literal(session.id, messages.c.session_id.type),
+        "parent_id": case((n > 0, id_of(parent, is_sqlite=is_sqlite))),
+        "role": case((n % 2 == 1, "assistant"), else_="user"),
+        "content": literal("message ").concat(n.cast(String)),
+        # Not finished, so that no time goes into an index that is not read here.
+        "status": literal("running"),
+        "citations": literal([], messages.c.citations.type),
+        "created_at": literal(NOW, messages.c.created_at.type),
+    }
+    return insert(messages).from_select(list(values), select(*values.values()).order_by(n))
+
+
 @pytest.fixture
 async def session(database: Database, alice: OwnerId) -> ChatSession:
     """One long path; before its last question, three answers were given to the one before."""
-    # Not finished, so that no time goes into an index that is not read here.
-    row = {"owner": alice, "status": "running", "citations": [], "created_at": NOW}
     async with database.writing(alice) as db:
         session = await create_session(db, alice, "Long", None, NOW)
-        rows = [
-            {
-                **row,
-                "id": message_id(n),
-                "session_id": session.id,
-                "parent_id": message_id(n - (3 if n == MESSAGES - 1 else 1)) if n else None,
-                "role": "assistant" if n % 2 else "user",
-                "content": f"message {n}",
-            }
-            for n in range(MESSAGES)
-        ]
-        await db.execute(insert(messages), rows)
+        await db.execute(written_at_once(alice, session, is_sqlite=database.is_sqlite))
     async with database.writing(alice) as db:
         await db.execute(text("ANALYZE messages" if database.is_sqlite else "SELECT 1"))
     if not database.is_sqlite:
