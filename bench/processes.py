@@ -59,5 +59,5 @@ def chatkeep(environ: Mapping[str, str]) -> Iterator[Server]:
     """A real `chatkeep serve` in an empty directory, without the page."""
     with tempfile.TemporaryDirectory() as directory:
         settings = {"CHATKEEP_PAGE": "false", "CHATKEEP_LOG_LEVEL": "warning", **environ}
-        with running_server(Path(directory) / "data", settings) as server:
+        with running_server(Path(directory) / "data", settings, forked=False) as server:
             yield Server(server.url, server.process.pid)

@@ -1,4 +1,4 @@
-"""A real `chatkeep serve` in a process of its own, as an operator would start it."""
+"""A real `chatkeep serve` in a process of its own."""
 
 import os
 import queue
@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from authkeep.testing import find_credential
+from testbed.fork_server import Forked
 
 # For servers that many tests share: they register, sign in and send from one address.
 GENEROUS = {
@@ -30,7 +31,7 @@ _ADDRESS = re.compile(r"Open (http://\S+) in your browser")
 class ServerProcess:
     """A running server. `output` is what it has printed so far."""
 
-    def __init__(self, process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> None:
+    def __init__(self, process: "subprocess.Popen[str] | Forked", lines: "queue.Queue[str | None]") -> None:
         self.process = process
         self._lines = lines
         self.output = ""
@@ -67,18 +68,17 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(data_dir: Path, environ: Mapping[str, str], *arguments: str) -> Iterator[ServerProcess]:
-    """Start a server on a free port of loopback, and stop it at the end if the test has not."""
-    command = [sys.executable, "-m", "chatkeep", "serve", "--port", "0", "--data-dir", str(data_dir), *arguments]
+def running_server(
+    data_dir: Path, environ: Mapping[str, str], *arguments: str, forked: bool = True
+) -> Iterator[ServerProcess]:
+    """Start a server on a free port of loopback, and stop it at the end if the test has not.
+
+    `forked`: off a process that has imported all of it, which takes half the time; otherwise as an operator would.
+    """
+    command = ["serve", "--port", "0", "--data-dir", str(data_dir), *arguments]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHATKEEP_")}
-    process = subprocess.Popen(
-        command,
-        cwd=data_dir.parent,
-        env={**inherited, "PYTHONUNBUFFERED": "1", **_PREDICTABLE, **environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    start = Forked if forked else _executed
+    process = start(command, data_dir.parent, {**inherited, **_PREDICTABLE, **environ})
     lines: queue.Queue[str | None] = queue.Queue()
     reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
     reader.start()
@@ -97,7 +97,18 @@ def running_server(data_dir: Path, environ: Mapping[str, str], *arguments: str) 
     assert seen is None, f"the server printed a credential: {seen}"
 
 
-def _read(process: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> None:
+def _executed(arguments: Sequence[str], directory: Path, environ: Mapping[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "chatkeep", *arguments],
+        cwd=directory,
+        env={**environ, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _read(process: "subprocess.Popen[str] | Forked", lines: "queue.Queue[str | None]") -> None:
     assert process.stdout is not None
     for line in process.stdout:
         lines.put(line)

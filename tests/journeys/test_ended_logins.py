@@ -1,7 +1,6 @@
 """A login that ends, ends everywhere: at the next request, on open streams and in running answers, at all instances."""
 
-import subprocess
-import sys
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
+from testbed import fork_server
 from testbed.chatkeep_server import GENEROUS, ServerProcess, running_server
 from testbed.people import PASSWORD, Person
 
@@ -198,7 +198,7 @@ def test_what_the_operator_does_beside_the_server_ends_streams_and_answers(tmp_p
         mallory = Person(server.url, "mallory").register()
         with mallory.sending(mallory.new_chat(), ENDLESS) as stream:
             next(stream)
-            chatkeep = [sys.executable, "-m", "chatkeep", "users", command, mallory.email, "--data-dir", str(data_dir)]
-            subprocess.run(chatkeep, check=True)
+            order = ["users", command, mallory.email, "--data-dir", str(data_dir)]
+            fork_server.run(order, tmp_path, os.environ).check_returncode()
             assert last_of(stream) == ("stream.ended", "login_ended")
         assert mallory.http.get("/auth/me").status_code == 401

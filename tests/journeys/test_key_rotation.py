@@ -1,7 +1,7 @@
 """An operator rotates the signing keys under a server that runs."""
 
+import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from testbed import fork_server
 from testbed.chatkeep_server import GENEROUS, ServerProcess, running_server
 from testbed.people import PASSWORD
 
@@ -33,8 +34,7 @@ def http(server: ServerProcess) -> Iterator[httpx.Client]:
 
 
 def keys(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "chatkeep", "keys", *arguments, "--data-dir", str(data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return fork_server.run(["keys", *arguments, "--data-dir", str(data_dir)], data_dir.parent, os.environ)
 
 
 def published(http: httpx.Client) -> list[str]:
@@ -68,7 +68,7 @@ def test_a_rotation_reaches_a_running_server_and_a_leaked_key_stops_there(
     assert listed[0].startswith(f"{old}  Ed25519  signs; verifies until ")
     assert listed[1].startswith(f"{new}  Ed25519  published; signs from ")
     again = keys(data_dir, "rotate")
-    assert (again.returncode, "Nothing was changed" in again.stderr) == (1, True)
+    assert (again.returncode, "Nothing was changed" in again.stdout) == (1, True)
 
     leaked = keys(data_dir, "rotate", "--at-once")
     wait_until_published(http, [leaked.stdout.split()[0]])
@@ -88,5 +88,5 @@ def test_keys_of_a_server_that_never_started(tmp_path: Path) -> None:
     for command in ("list", "rotate"):
         done = keys(tmp_path, command)
         assert done.returncode == 1
-        assert "CHATKEEP_SECRET_KEY_FILE" in done.stderr
-        assert "Traceback" not in done.stderr
+        assert "CHATKEEP_SECRET_KEY_FILE" in done.stdout
+        assert "Traceback" not in done.stdout

@@ -7,12 +7,12 @@ import socket
 import sqlite3
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
+from testbed import fork_server
 from testbed.chatkeep_server import running_server
 from testbed.people import PASSWORD, Person
 
@@ -20,13 +20,12 @@ ENVIRON = {"CHATKEEP_LLM_BASE_URL": "scripted:", "CHATKEEP_PAGE": "false"}
 
 
 def chatkeep(directory: Path, *arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "chatkeep", *arguments]
-    return subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return fork_server.run(arguments, directory, environ)
 
 
 def test_the_first_start_says_where_to_go_and_creates_its_secrets(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with running_server(data, ENVIRON) as server:
+    with running_server(data, ENVIRON, forked=False) as server:
         assert f"Open {server.url} in your browser" in server.output
         assert httpx.get(f"{server.url}/auth/registration", trust_env=False).json()["first_user"] is True
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
@@ -108,16 +107,16 @@ def test_the_administrator_can_come_from_a_file(tmp_path: Path) -> None:
 def test_a_setting_that_cannot_work_is_named(tmp_path: Path, name: str, value: str, words: str) -> None:
     ended = chatkeep(tmp_path, "serve", **{"CHATKEEP_PORT": "0", name: value})
     assert ended.returncode != 0
-    assert words in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert "hush" not in ended.stderr
+    assert words in ended.stdout
+    assert "Traceback" not in ended.stdout
+    assert "hush" not in ended.stdout
 
 
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
     with running_server(tmp_path / "data", ENVIRON):
         ended = chatkeep(tmp_path, "serve", "--port", "0", **ENVIRON)
     assert ended.returncode == 1
-    assert "another chatkeep server is using" in ended.stderr
+    assert "another chatkeep server is using" in ended.stdout
 
 
 def test_a_second_server_on_the_same_database_is_refused_whatever_its_data_directory(tmp_path: Path) -> None:
@@ -126,7 +125,7 @@ def test_a_second_server_on_the_same_database_is_refused_whatever_its_data_direc
         other = {**ENVIRON, "CHATKEEP_DATA_DIR": "other", "CHATKEEP_DATABASE_URL": f"sqlite:///{tmp_path}/link.db"}
         ended = chatkeep(tmp_path, "serve", "--port", "0", **other)
     assert ended.returncode == 1
-    assert "another chatkeep server is using" in ended.stderr
+    assert "another chatkeep server is using" in ended.stdout
 
 
 def test_a_database_of_a_newer_version_is_refused_in_words(tmp_path: Path) -> None:
@@ -135,8 +134,8 @@ def test_a_database_of_a_newer_version_is_refused_in_words(tmp_path: Path) -> No
         database.execute("UPDATE alembic_version SET version_num = '9999_next' WHERE version_num NOT LIKE 'authkeep%'")
     ended = chatkeep(tmp_path, "serve", "--port", "0", **ENVIRON)
     assert ended.returncode == 1
-    assert "newer chatkeep" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert "newer chatkeep" in ended.stdout
+    assert "Traceback" not in ended.stdout
 
 
 def test_a_directory_that_was_there_becomes_private_with_all_that_is_in_it(tmp_path: Path) -> None:
@@ -191,7 +190,7 @@ def test_config_show_tells_value_and_source_and_no_secret(tmp_path: Path) -> Non
     assert rows["CHATKEEP_LLM_MODELS"] == ["a,b", "environment"]
     assert rows["CHATKEEP_LLM_API_KEY"] == ["********", "environment"]
     assert rows["CHATKEEP_HOST"] == ["127.0.0.1", "default"]
-    assert "sk-hush" not in shown.stdout + shown.stderr
+    assert "sk-hush" not in shown.stdout
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["config", "show", "--help"], ["--version"]])
