@@ -26,7 +26,8 @@ run: setup ## Start the server: API and web page on one port
 	@exec $(BIN)/chatkeep serve $(ARGS)
 
 .PHONY: test
-test: lint testbed ## Check the code, then run all tests
+test: setup ## Check the code, then run all tests
+	@$(MAKE) --no-print-directory --jobs=2 lint testbed
 	@$(BIN)/python -m testbed.halves $(ARGS)
 
 .PHONY: coverage
