@@ -122,29 +122,17 @@ async def test_whoever_leaves_while_their_place_is_written_down_does_not_keep_it
     database: Database, alice: OwnerId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = Account(database, Quotas(), alice, Payer(), Claim("0" * 32, "m", 1, 1, "completions"))
-    writing = database.writing
+    write = database.write
 
-    def and_then_leave(owner: OwnerId) -> Any:
-        return _Left(writing(owner))
+    async def and_then_leave(owner: OwnerId, unit: Any) -> None:
+        """It is committed, and nobody hears of it, since whoever waited for it has been cancelled."""
+        await write(owner, unit)
+        raise asyncio.CancelledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(database, "writing", and_then_leave)
+        patched.setattr(database, "write", and_then_leave)
         with pytest.raises(asyncio.CancelledError):
             await account.reserve()
     assert await account.settle(Tally())
     async with database.reading(alice) as db:
         assert (await db.execute(select(usage_records.c.state))).scalars().all() == ["settled"]
-
-
-class _Left:
-    """A transaction that is committed, and of which nobody hears, since whoever waited for it has been cancelled."""
-
-    def __init__(self, transaction: Any) -> None:
-        self._transaction = transaction
-
-    async def __aenter__(self) -> Any:
-        return await self._transaction.__aenter__()
-
-    async def __aexit__(self, *reason: object) -> None:
-        await self._transaction.__aexit__(*reason)
-        raise asyncio.CancelledError
