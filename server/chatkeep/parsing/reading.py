@@ -1,0 +1,61 @@
+"""From a file to its chunks: what it is, what it says, cut to measure. Everything that an attacker controls is read in
+here, so it runs in a process of its own (`child.py`).
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from chatkeep.parsing import file_types
+from chatkeep.parsing.chunks import MediaType, ParsedDocument, Unreadable
+from chatkeep.parsing.delimited import read_csv
+from chatkeep.parsing.file_types import file_type
+from chatkeep.parsing.html_text import read_html
+from chatkeep.parsing.limits import Limits
+from chatkeep.parsing.mail import read_mail
+from chatkeep.parsing.markdown import read_markdown
+from chatkeep.parsing.packing import pack
+from chatkeep.parsing.plain_text import read_text
+from chatkeep.parsing.refusals import too_large, unsupported
+from chatkeep.parsing.tokens import tokens_by, tokens_roughly
+from chatkeep.parsing.transcript import Transcript
+
+_Read = Callable[[BinaryIO, Transcript, Limits], None]
+
+_READERS: Mapping[MediaType, _Read] = {
+    file_types.HTML: read_html,
+    file_types.MARKDOWN: read_markdown,
+    file_types.CSV: read_csv,
+    file_types.MAIL: read_mail,
+    file_types.TEXT: read_text,
+}
+_MIB = 2**20
+
+
+def read_document(file: BinaryIO, ending: str, limits: Limits) -> ParsedDocument:
+    """`ending` of the file's name in small letters, without the dot.
+
+    Raises:
+        Unreadable
+    """
+    size = file.seek(0, 2)
+    if not size:
+        raise Unreadable("empty", "The file is empty.")
+    if size > limits.file_bytes:
+        raise too_large(f"It is larger ({limits.file_bytes // _MIB} MiB)")
+    kind = file_type(file, ending, limits)
+    transcript = Transcript(limits.characters)
+    try:
+        read = _READERS[kind]
+    except KeyError:
+        raise unsupported("a kind of document that is not read yet") from None
+    read(file, transcript, limits)
+    return _document(kind, transcript, limits)
+
+
+def _document(kind: MediaType, transcript: Transcript, limits: Limits) -> ParsedDocument:
+    if not transcript.blocks and not transcript.notices:
+        transcript.notice("There is no text in it.")
+    count = tokens_by(Path(limits.tokenizer)) if limits.tokenizer else tokens_roughly
+    chunks = tuple(pack(transcript.blocks, count, limits.chunk_tokens))
+    return ParsedDocument(kind, transcript.title, transcript.pages, chunks, tuple(transcript.notices))
