@@ -1,6 +1,7 @@
 """The port to the index that finds passages: by their words (BM25), by their meaning (vectors), and by both, fused.
 
-Nothing in here can be asked without saying whose passages are meant.
+Nothing that people ask for can be asked without saying whose passages are meant. The exceptions are an operator's:
+`list_documents` for counting orphans, and `export` for moving everything elsewhere.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +14,20 @@ moment.
 """
 
 Way = Literal["dense", "bm25"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSpec:
+    """All that decides what an index's points mean: when one of these changes, everything has to be put in anew.
+
+    Attributes:
+        model, dimension: of the embedder.
+        language: whose stop words and stems the word search uses, in English ("german"); None: words as they stand.
+    """
+
+    model: str
+    dimension: int
+    language: str | None = "english"
 
 
 class IndexUnavailable(Exception):
@@ -58,6 +73,23 @@ class Hit:
     ranks: dict[Way, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """A point with its weights, on its way from one index to another.
+
+    Attributes:
+        dense: float32, little-endian.
+        words, weights: of the word search.
+    """
+
+    tenant: TenantId
+    document_id: str
+    n: int
+    dense: bytes | None
+    words: Sequence[int]
+    weights: Sequence[float]
+
+
 class VectorIndex(Protocol):
     """Holds points of many tenants, and shows each its own."""
 
@@ -66,7 +98,8 @@ class VectorIndex(Protocol):
 
         Raises:
             IndexUnavailable
-            ValueError: a vector has another dimension than the index, or is not finite.
+            ValueError: a vector has another dimension than the index, is not finite, or not of length 1. Nothing has
+                been put then.
         """
         ...
 
@@ -75,7 +108,7 @@ class VectorIndex(Protocol):
 
         Raises:
             IndexUnavailable
-            ValueError: the vector has another dimension, or is not finite.
+            ValueError: the vector has another dimension, is not finite, or not of length 1.
         """
         ...
 
@@ -111,6 +144,23 @@ class VectorIndex(Protocol):
         """
         ...
 
+    def export(self) -> AsyncIterator[Sequence[StoredPoint]]:
+        """All that is held, of all tenants, in batches that `restore` takes.
+
+        Raises:
+            IndexUnavailable
+        """
+        ...
+
+    async def restore(self, points: Sequence[StoredPoint]) -> None:
+        """Put in what another index of the same spec has exported.
+
+        Raises:
+            IndexUnavailable
+            ValueError: a vector has another dimension than the index, is not finite, or not of length 1.
+        """
+        ...
+
     async def check(self) -> None:
         """Answer, or raise.
 
@@ -119,4 +169,30 @@ class VectorIndex(Protocol):
         """
         ...
 
-    async def aclose(self) -> None: ...
+
+class Indexes(Protocol):
+    """The indexes there are, one for each spec: the old one answers while a new one is filled."""
+
+    def open(self, spec: IndexSpec) -> VectorIndex:
+        """The index of this spec, created with its first use. Asks nobody yet."""
+        ...
+
+    async def list_specs(self) -> list[IndexSpec]:
+        """Of all indexes that exist.
+
+        Raises:
+            IndexUnavailable
+        """
+        ...
+
+    async def drop(self, spec: IndexSpec) -> None:
+        """Delete an index with all that is in it; without effect when there is none.
+
+        Raises:
+            IndexUnavailable
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go; what was acknowledged stays."""
+        ...

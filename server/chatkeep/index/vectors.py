@@ -1,0 +1,48 @@
+"""What a vector must be before it may enter an index: the engine takes NaN without a word, and finds nothing after."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from chatkeep.index.port import StoredPoint
+
+# What 16-bit numbers and other people's rounding leave of a length of 1.
+_TOLERANCE = 0.01
+
+
+def packed(vector: Sequence[float], dimension: int) -> bytes:
+    """The vector as float32, little-endian.
+
+    Raises:
+        ValueError: it has another dimension, is not finite, or not of length 1. Says nothing of what is in it.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            array = np.asarray(vector, dtype="<f4")
+            length = float(np.linalg.norm(array)) if array.ndim == 1 else 0.0
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("a vector holds something that is no number") from None
+    if array.shape != (dimension,):
+        raise ValueError(f"a vector has the shape {array.shape}, and the index holds {dimension} dimensions")
+    # Also false for NaN.
+    if not abs(length - 1) <= _TOLERANCE:
+        raise ValueError("a vector is not finite, or its length is not 1")
+    return array.tobytes()
+
+
+def checked(point: StoredPoint, dimension: int) -> None:
+    """As `packed`, for a vector that is packed already.
+
+    Raises:
+        ValueError
+    """
+    if point.dense is not None:
+        if len(point.dense) % 4:
+            raise ValueError("a vector is cut off")
+        packed(unpacked(point.dense), dimension)
+
+
+def unpacked(vector: bytes) -> list[float]:
+    """As the engines want it."""
+    numbers: list[float] = np.frombuffer(vector, dtype="<f4").tolist()
+    return numbers
