@@ -30,5 +30,5 @@ class Limits:
     tokenizer: str | None = None
     seconds: float = 120.0
     cpu_seconds: int = 60
-    memory_bytes: int = 1024 * _MIB
+    memory_bytes: int = 512 * _MIB
     result_bytes: int = 128 * _MIB

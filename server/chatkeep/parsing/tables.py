@@ -23,6 +23,15 @@ def add_table(
     transcript.add_lines(_lines(_bounded(rows, transcript, limits)), page)
 
 
+def begin_row(rows: list[list[str]], limits: Limits) -> None:
+    """A new last row of a table that is gathered first. Beyond the bound rows replace each other: one more than is read
+    stays, so that it is noticed.
+    """
+    if len(rows) > limits.rows:
+        rows.pop()
+    rows.append([])
+
+
 def _bounded(rows: Iterable[Sequence[str]], transcript: Transcript, limits: Limits) -> Iterator[list[str]]:
     for number, row in enumerate(rows):
         if number == limits.rows:

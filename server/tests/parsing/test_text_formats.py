@@ -1,27 +1,12 @@
 """Text, Markdown, CSV, web pages and mails: what is said is found, what is hidden is not."""
 
 import contextlib
-import io
 from email.message import EmailMessage
 
 import pytest
 
-from chatkeep.parsing.chunks import ParsedDocument, Unreadable
-from chatkeep.parsing.limits import Limits
-from chatkeep.parsing.reading import read_document
-
-
-def read(data: bytes | str, ending: str = "txt", **limits: int) -> ParsedDocument:
-    raw = data.encode() if isinstance(data, str) else data
-    return read_document(io.BytesIO(raw), ending, Limits(**limits))  # type: ignore[arg-type]
-
-
-def text_of(document: ParsedDocument) -> str:
-    """Without what chunks repeat; the white space between them as line feeds."""
-    text = ""
-    for chunk in document.chunks:
-        text += "\n" * (chunk.start - len(text)) + chunk.text[max(0, len(text) - chunk.start) :]
-    return text
+from chatkeep.parsing.chunks import Unreadable
+from server.tests.parsing.reading_here import read, text_of
 
 
 @pytest.mark.parametrize(
