@@ -65,6 +65,22 @@ def unguard(table: str) -> list[str]:
     ]
 
 
+def guard_shared(table: str, *, seen: str = "false", added: str = "false", changed: str = "false") -> list[str]:
+    """As `guard`, for a table whose rows others than an owner may see or write. Each condition is SQL about a row, in
+    which `{me}` is whose transaction it is; nobody's, it is NULL. A row that is changed or deleted has to be seen, too.
+    """
+    me = f"({_SETTING})"
+    return [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY everybody ON {table} USING ({_IS_EVERYBODY}) WITH CHECK ({_IS_EVERYBODY})",
+        f"CREATE POLICY seen ON {table} FOR SELECT USING ({seen.format(me=me)})",
+        f"CREATE POLICY added ON {table} FOR INSERT WITH CHECK ({added.format(me=me)})",
+        f"CREATE POLICY changed ON {table} FOR UPDATE USING ({changed.format(me=me)})",
+        f"CREATE POLICY deleted ON {table} FOR DELETE USING ({changed.format(me=me)})",
+    ]
+
+
 def provide_role(connection: Connection, tables: list[str]) -> None:
     """Make the role where the database's user may, and let it at `tables`. Every start does: a restored backup has the
     policies, and another server may not have the role.

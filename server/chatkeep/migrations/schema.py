@@ -14,13 +14,14 @@ from chatkeep.db import Database, DatabaseUnusable, driver_says, metadata
 from chatkeep.identity import AUTH_MIGRATIONS, auth_metadata
 from chatkeep.limits import tables as limits_tables
 from chatkeep.outages import AWAY
+from chatkeep.rag import tables as rag_tables
 from chatkeep.row_security import EVERYBODY, NoRoleForRows, provide_role
 
 # Any number will do, as long as no other program on the same database takes it: "chatkeep" on a telephone keypad.
 _ADVISORY_LOCK = 24285337
 
 # Whose tables are in the one `metadata` once they are imported.
-SLICES = (chat_tables, limits_tables)
+SLICES = (chat_tables, limits_tables, rag_tables)
 
 _HERE = Path(__file__).parent
 VERSIONS = f"{_HERE / 'versions'}\n{AUTH_MIGRATIONS}"
