@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 
+from chatkeep.parsing.landlock import give_up_files
 from chatkeep.parsing.limits import Limits
 
 # <linux/prctl.h>, <linux/sched.h>
@@ -17,6 +18,8 @@ _PR_SET_NO_NEW_PRIVS = 38
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 
+# Beside Python's own folders: what a library that is loaded later, such as PDFium, is linked to.
+_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 _NICENESS = 10
 _OPEN_FILES = 64
 _RESERVE = 32 * 2**20
@@ -27,6 +30,7 @@ def confine(limits: Limits, parent: int) -> None:
     if sys.platform == "linux":
         _tie_to(parent)
         _leave_the_network()
+        give_up_files([*sys.path, *_LIBRARIES, *filter(None, [limits.tokenizer])])
     os.nice(_NICENESS)
     _limit(resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes + _RESERVE)
     # The kernel's first word is SIGXCPU, by which the parent knows; its second, a little later, SIGKILL.

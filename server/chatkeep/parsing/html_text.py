@@ -29,6 +29,7 @@ _HIDDEN_STYLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re
 _CHARSET = re.compile(
     rb"<(?:meta\b[^>]{0,200}?charset|\?xml\b[^>]{0,100}?encoding)\s*=\s*[\"']?([\w-]{1,30})", re.IGNORECASE
 )
+_ITEM = "- "
 _LOOKED_AT = 4096
 # Stands for a line break in text whose own line breaks are spaces.
 _BREAK = "\x00"
@@ -99,10 +100,10 @@ class _Reader(HTMLParser):
         elif tag in {"table", "tr", "td", "th", "caption"}:
             self._table_tag(tag)
         elif tag in _BLOCKS or tag == "pre":
-            self.end_block()
+            self._begin_block()
             self._preformatted += tag == "pre"
             if tag == "li":
-                self._text.append("- ")
+                self._text.append(_ITEM)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """XHTML's `<br/>`; also `<script/>`, which HTML does not close."""
@@ -125,6 +126,13 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._skipped:
             self._text.append(data)
+
+    def _begin_block(self) -> None:
+        """The mark of a list's item goes with the paragraph in it."""
+        if "".join(self._text).strip() == _ITEM.strip():
+            self._text = [_ITEM]
+        else:
+            self.end_block()
 
     def end_block(self) -> None:
         """What was read since the last block is one."""

@@ -11,6 +11,8 @@ _SHORT = 0.6
 _RATHER_SHORT = 0.9
 _SENTENCE_ENDS = (".", "!", "?", ":", "。", "！", "？")  # noqa: RUF001
 _BEGINS_AN_ITEM = re.compile(r"[•●▪‣◦*–—-]\s|\(?\d{1,3}(?:\.\d{1,3}){0,4}[.)]?\s|\(?[a-z][.)]\s")  # noqa: RUF001
+# Between a title and its page in a table of contents.
+_LEADERS = re.compile(r"(?:[ \xa0]?[.·]){4,}")
 _DIGITS = re.compile(r"\d+")
 _MANY_LINES = 4
 _FEWEST_PAGES = 5
@@ -19,7 +21,7 @@ _LINES_AT_AN_EDGE = 2
 
 def paragraphs(lines: Sequence[str]) -> Iterator[str]:
     """Lines that belong together, joined by a space."""
-    stripped = [line.strip() for line in lines]
+    stripped = [_LEADERS.sub(" …", line).strip() for line in lines]
     width = _width(stripped)
     together: list[str] = []
     for line in stripped:

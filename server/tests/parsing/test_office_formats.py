@@ -137,6 +137,10 @@ def test_a_pdf_has_pages_and_lines_that_are_paragraphs_again() -> None:
     assert text_of(document) == f"{lines[0]} {lines[1]} said.\n\nA new one.\n\nSecond page."
 
 
+def test_a_table_of_contents_keeps_its_words_and_not_its_dots() -> None:
+    assert text_of(read(pdf_of_pages([text_on_page("1.2 Tea . . . . . . . . . . . 7")]))) == "1.2 Tea … 7"
+
+
 def test_pages_that_are_pictures_are_told_of() -> None:
     picture = b"q 100 0 0 100 0 0 cm /Im Do Q"
     text = text_on_page("Words.")

@@ -1,6 +1,7 @@
 """A process for each document: what it may do, how it ends, and that nothing of it stays."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from chatkeep.parsing import landlock
 from chatkeep.parsing.chunks import Unreadable
 from chatkeep.parsing.limits import Limits
 from chatkeep.parsing.parse import parse
@@ -20,7 +22,7 @@ def nothing_stays(tmp_path: Path) -> Iterator[None]:
     """Of no document a process is left, nor a file beside its own."""
     yield
     assert not psutil.Process().children(recursive=True)
-    assert {path.name for path in tmp_path.iterdir()} <= {"blob", "stand_in.py"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"blob", "blob.key", "blob.written", "stand_in.py"}
 
 
 pytestmark = pytest.mark.usefixtures("nothing_stays")
@@ -124,22 +126,52 @@ async def test_a_cancelled_caller_ends_the_process(
         await task
 
 
-async def test_the_process_cannot_write_a_file_or_reach_the_network(
+TRIES = """
+import os, socket
+def fails(what):
+    try:
+        what()
+    except OSError as error:
+        return error.errno in (1, 13, 27, 101, 111)
+held = {{
+    "writing": fails(lambda: open({written!r}, "wb", buffering=0).write(b"x")),
+    "reading": fails(lambda: open({secret!r}).read()),
+    "environment": fails(lambda: open(f"/proc/{{os.getppid()}}/environ").read()),
+    "signals": fails(lambda: os.kill(os.getppid(), 0)),
+    "network": fails(lambda: socket.create_connection(("127.0.0.1", {port}), timeout=1)),
+    "names": set(os.environ) <= {{"LANG", "LC_CTYPE", "TOKENIZERS_PARALLELISM"}},
+}}
+from chatkeep.parsing.chunks import Unreadable
+raise Unreadable("held", " ".join(name for name in held if held[name]))
+"""
+
+
+async def test_who_takes_over_the_process_finds_nothing_in_it(
     file: Callable[[bytes], Path], crashing: Callable[[str], None], tmp_path: Path
 ) -> None:
-    """What it could do is what the code in the place of the parser can."""
-    crashing(
-        "import os, socket\n"
-        "held = []\n"
-        f"try:\n    open({str(tmp_path / 'written')!r}, 'wb', buffering=0).write(b'x')\n"
-        "except OSError: held.append('files')\n"
-        "try:\n    socket.create_connection(('127.0.0.1', 9), timeout=1)\n"
-        "except OSError as error: held.append('network') if error.errno in (101, 111) else None\n"
-        "held += [name for name in os.environ if name not in ('LANG', 'TOKENIZERS_PARALLELISM', 'LC_CTYPE')]\n"
-        "raise __import__('chatkeep.parsing.chunks').parsing.chunks.Unreadable('held', ' '.join(held))"
-    )
-    assert (await refusal(file(b"words"), "a.txt")).message == "files network"
-    (tmp_path / "written").unlink()
+    secret, written = tmp_path / "blob.key", tmp_path / "blob.written"
+    secret.write_text("secret")
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        crashing(TRIES.format(secret=str(secret), written=str(written), port=port))
+        held = (await refusal(file(b"words"), "a.txt")).message.split()
+    since = {"writing": 0, "reading": 1, "environment": 1, "signals": 6, "network": 4, "names": 0}
+    assert {name for name, needed in since.items() if landlock.version() >= needed} <= set(held)
+    assert not written.exists() or not written.stat().st_size
+
+
+async def test_the_process_ends_with_its_parent(file: Callable[[bytes], Path], tmp_path: Path) -> None:
+    path = file(b"<html>" + b"<!-- >" * 10_000_000)
+    code = "import asyncio\nfrom pathlib import Path\nfrom chatkeep.parsing.parse import parse\n"
+    code += f"asyncio.run(parse(Path({str(path)!r}), 'a.html'))"
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    seen = psutil.Process(parent.pid)
+    while not (children := seen.children()):  # noqa: ASYNC110 - the system sets no event when a process is there
+        await asyncio.sleep(0.01)
+    parent.kill()
+    await parent.wait()
+    assert not psutil.wait_procs(children, timeout=30)[1]
 
 
 async def test_the_event_loop_goes_on_meanwhile(file: Callable[[bytes], Path]) -> None:

@@ -13,7 +13,7 @@ from chatkeep.parsing.limits import Limits
 from chatkeep.parsing.parse import parse
 from server.tests.parsing.made_files import pdf, pdf_of_pages, stream, text_on_page
 
-_LIMITS = Limits(seconds=30, cpu_seconds=2, memory_bytes=300 * 2**20)
+_LIMITS = Limits(seconds=30, cpu_seconds=1, memory_bytes=300 * 2**20)
 
 
 def bomb_in_a_stream() -> bytes:

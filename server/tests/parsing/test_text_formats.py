@@ -66,7 +66,7 @@ PAGE = """<!DOCTYPE html><html><head><title>The &amp; title</title><style>p {col
 <h1>Top</h1><p>Hello<br>world &lt;3<p hidden>unseen<p>Seen again.
 <div style="display: none"><div>buried</div> deeper</div><span aria-hidden="true">icon</span>
 <h2>Prices</h2><table><tr><th>Name<th>Price<tr><td>Tea<td>3</table>
-<ul><li>one<li>two</ul><pre>  a
+<ul><li>one<li> <p>two</p></ul><pre>  a
     b</pre><template>never</template><noscript>no</noscript></body></html>"""
 
 
