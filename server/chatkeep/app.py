@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI
+from pydantic import SecretStr
 
 from chatkeep import identity
 from chatkeep.chat.accounting import Accounting
@@ -32,6 +33,8 @@ from chatkeep.completions.open_completions import OpenCompletions
 from chatkeep.completions.routes import router as completions_router
 from chatkeep.data_dir import DataDirUnusable, make_private
 from chatkeep.db import Database, DatabaseUnusable
+from chatkeep.index.port import Indexes, IndexUnavailable
+from chatkeep.index.selection import build_indexes
 from chatkeep.limits.configured import configured_quotas
 from chatkeep.limits.dependencies import LimitServices
 from chatkeep.limits.ledger import delete_usage_of
@@ -87,6 +90,7 @@ class Parts:
     auth: identity.Auth
     shared: identity.Shared
     chat_model: ChatModel
+    indexes: Indexes | None
     chat: ChatServices
     limits: LimitServices
     completions: CompletionServices
@@ -157,6 +161,8 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
             stack.push_async_callback(parts.database.aclose)
             stack.push_async_callback(parts.shared.aclose)
             stack.push_async_callback(parts.chat_model.aclose)
+            if parts.indexes is not None:
+                stack.push_async_callback(parts.indexes.aclose)
             await stack.enter_async_context(parts.auth.running())
             await parts.chat.runner.open()
             stack.push_async_callback(parts.chat.runner.aclose)
@@ -220,6 +226,7 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
         database = Database(settings.effective_database_url)
         shared = identity.make_shared(settings, database)
         auth = identity.make_auth(settings, database, shared, forwarding_key, own_url=api_url, on_owner_deleted=forget)
+        indexes = build_indexes(settings.data_dir, settings.qdrant_url, _secret(settings.qdrant_api_key))
     except (DatabaseUnusable, ValueError) as error:
         raise ServerUnusable(str(error)) from None
     chat_model = _make_chat_model(settings)
@@ -242,7 +249,7 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     )
     underway = OpenCompletions(settings.drain_seconds)
     completions = CompletionServices(database, chat_model, catalogue, quotas, turns, underway)
-    return Parts(database, auth, shared, chat_model, chat, LimitServices(database, quotas), completions)
+    return Parts(database, auth, shared, chat_model, indexes, chat, LimitServices(database, quotas), completions)
 
 
 def _make_feed(settings: Settings) -> EventFeed | None:
@@ -274,11 +281,14 @@ def _make_chat_model(settings: Settings) -> ChatModel:
 
 
 def _make_only_model(settings: Settings) -> ChatModel:
-    key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
     try:
-        return build_chat_model(settings.llm_base_url, key, settings.llm_models)
+        return build_chat_model(settings.llm_base_url, _secret(settings.llm_api_key), settings.llm_models)
     except ValueError as error:
         raise ServerUnusable(f"CHATKEEP_LLM_BASE_URL {error}") from None
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()
 
 
 def _make_page(settings: Settings, api_url: str, forwarding_key: str) -> "Page | None":
@@ -316,8 +326,20 @@ def _readiness_checks(settings: Settings, parts: Parts) -> Mapping[str, Check]:
         return None if all(info.ready for info in offer.models) else "loading"
 
     checks: dict[str, Check] = {"serving": serving, "database": database, "migrations": migrations, "model": model}
-    if settings.qdrant_url:
-        checks["index"] = reachable(settings.qdrant_url)
+    if parts.indexes is not None:
+        checks["index"] = _index_check(parts.indexes)
     if settings.valkey_url:
         checks["valkey"] = reachable(settings.valkey_url)
     return checks
+
+
+def _index_check(indexes: Indexes) -> Check:
+    async def check() -> str | None:
+        try:
+            await indexes.check()
+        except IndexUnavailable as error:
+            log.warning("not ready: %s", error)
+            return "does not answer"
+        return None
+
+    return check

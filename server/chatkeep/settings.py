@@ -23,6 +23,11 @@ from chatkeep.settings_urls import (
 
 RateLimit = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}/([1-9][0-9]{0,3} )?(second|minute|hour|day)s?$")]
 
+SearchLanguage = Literal[
+    "none", "arabic", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
+    "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "turkish",
+]  # fmt: skip
+
 
 class Settings(BaseModel):
     """Everything an operator can choose. Each field is `CHATKEEP_<NAME>` in the environment."""
@@ -99,7 +104,17 @@ class Settings(BaseModel):
         max_length=200,
         description="Model that writes titles, e.g. a small and cheap one. Empty: the one that gave the answer.",
     )
-    qdrant_url: str | None = Field(None, description="Qdrant server for document search. Checked by /readyz.")
+    qdrant_url: str | None = Field(
+        None,
+        description="Qdrant server (1.19 or newer) for document search, e.g. http://qdrant:6333. Empty: the embedded "
+        "index, in the data directory.",
+    )
+    qdrant_api_key: SecretStr | None = Field(None, description="Key for that server.")
+    search_language: SearchLanguage = Field(
+        "english",
+        description="Whose stop words and word stems document search uses; none: words as they stand. Other languages "
+        "are found too. A change indexes all documents anew.",
+    )
     valkey_url: str | None = Field(
         None,
         description="Valkey or Redis, e.g. redis://127.0.0.1:6379/0: takes the counting of limits off PostgreSQL, and "

@@ -57,6 +57,11 @@ class EdgeIndexes:
     async def drop(self, spec: IndexSpec) -> None:
         await self._process.ask(spec, Drop(), type(None))
 
+    async def check(self) -> None:
+        """A process that nobody has needed yet is well."""
+        if self._process.started:
+            await self.list_specs()
+
     async def aclose(self) -> None:
         """End the process; what was acknowledged stays."""
         await self._process.aclose()

@@ -30,24 +30,38 @@ T = TypeVar("T")
 class EdgeProcess:
     """Starts with the first request, and again when it dies. `pid` is None while it does not run.
 
-    `look_seconds`, `update_seconds`: how long a request may take, with all that stands before it in the line. An
-    update also waits for the disk; a process that does not manage one in its time hangs, and is replaced.
+    `look_seconds`, `update_seconds`: how long a request may take, with all that stands before it in the line; an update
+    also waits for the disk. `hang_seconds`: a process that has been asked, and for so long has answered nobody, is
+    replaced. On a slow disk it may be busy for a while.
     """
 
     def __init__(
-        self, directory: Path, *, pause: float = 0.1, look_seconds: float = 10.0, update_seconds: float = 60.0
+        self,
+        directory: Path,
+        *,
+        pause: float = 0.1,
+        look_seconds: float = 10.0,
+        update_seconds: float = 120.0,
+        hang_seconds: float = 300.0,
     ) -> None:
         self._directory = directory
         self._first_pause = pause
         self._seconds = (look_seconds, update_seconds)
+        self._hang_seconds = hang_seconds
+        self._unanswered_since: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._serving = asyncio.Event()
+        self._unsent: list[bytes] = []
         self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self._last_id = 0
         self._why = "its process is starting"
         self._pausing = False
         self._closed = False
+
+    @property
+    def started(self) -> bool:
+        """Whether anything has been asked yet."""
+        return self._task is not None
 
     @property
     def pid(self) -> int | None:
@@ -59,14 +73,11 @@ class EdgeProcess:
         Raises:
             IndexUnavailable
         """
-        updates = isinstance(call, Update)
         try:
-            async with asyncio.timeout(self._seconds[updates]):
+            async with asyncio.timeout(self._seconds[isinstance(call, Update)]):
                 raw = await self._ask(index, call)
         except TimeoutError:
-            if updates and self._process is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
+            self._replace_if_it_hangs()
             raise IndexUnavailable("The index takes too long to answer.") from None
         return msgspec.msgpack.decode(raw, type=answer)
 
@@ -90,21 +101,27 @@ class EdgeProcess:
         answered: asyncio.Future[msgspec.Raw]
         answered = self._waiting[request.id] = asyncio.get_running_loop().create_future()
         try:
-            await self._send(request)
+            self._send(frame(request))
             return await answered
         finally:
             del self._waiting[request.id]
 
-    async def _send(self, request: Request) -> None:
+    def _replace_if_it_hangs(self) -> None:
+        now = asyncio.get_running_loop().time()
+        silent = now - (self._unanswered_since or now)
+        if self._process is not None and silent > self._hang_seconds:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    def _send(self, message: bytes) -> None:
+        """Into the pipe, or for the process that is being started. What can wait here is bounded by who may wait."""
         if self._closed or self._pausing:
             raise IndexUnavailable(f"The index does not answer: {self._why}.")
-        await self._serving.wait()
+        self._unanswered_since = self._unanswered_since or asyncio.get_running_loop().time()
         if self._process is None or self._process.stdin is None:
-            raise IndexUnavailable(f"The index does not answer: {self._why}.")
-        self._process.stdin.write(frame(request))
-        # A broken pipe is told by the end of the replies.
-        with contextlib.suppress(ConnectionError):
-            await self._process.stdin.drain()
+            self._unsent.append(message)
+        else:
+            self._process.stdin.write(message)
 
     async def _keep_running(self) -> None:
         loop = asyncio.get_running_loop()
@@ -133,7 +150,7 @@ class EdgeProcess:
             OSError: it could not be started.
             _Refused: it says why it cannot serve.
         """
-        process = self._process = await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "chatkeep.index.edge_worker",
@@ -145,12 +162,12 @@ class EdgeProcess:
             # Ctrl-C in a terminal goes to the whole group; what is being written shall be finished first.
             start_new_session=True,
         )
+        self._process, self._unanswered_since = process, None
         try:
             await self._follow(process)
             return await process.wait()
         finally:
             self._process = None
-            self._serving.clear()
             await _end(process)
 
     async def _follow(self, process: asyncio.subprocess.Process) -> None:
@@ -158,6 +175,8 @@ class EdgeProcess:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("both were asked for as pipes")
         process.stdin.write(frame(Greeting(str(self._directory.absolute()), os.getpid())))
+        process.stdin.writelines(self._unsent)
+        self._unsent.clear()
         replies = msgspec.msgpack.Decoder(Reply)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
@@ -165,11 +184,9 @@ class EdgeProcess:
                 self._hand_out(replies.decode(await process.stdout.readexactly(length)))
 
     def _hand_out(self, reply: Reply) -> None:
+        self._unanswered_since = None
         if reply.id == 0:
-            if reply.error is not None:
-                raise _Refused(reply.error)
-            self._serving.set()
-            return
+            raise _Refused(reply.error)
         waiting = self._waiting.get(reply.id)
         # Nobody waits any more for what came too late.
         if waiting is None or waiting.done():
@@ -180,6 +197,7 @@ class EdgeProcess:
             waiting.set_exception(IndexUnavailable(f"The index failed: {reply.error}."))
 
     def _fail_all(self) -> None:
+        self._unsent.clear()
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(IndexUnavailable(f"The index does not answer: {self._why}."))

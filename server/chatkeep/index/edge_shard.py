@@ -53,12 +53,17 @@ class EdgeShard:
 
     def search(self, scope: Scope, text: str, dense: bytes | None, limit: int) -> dict[Way, list[Found]]:
         words, weights = self._words.of_query(text)
-        found: dict[Way, list[Found]] = {}
+        only = _filter(scope)
+        requests: dict[Way, qdrant.QueryRequest] = {}
         if dense is not None:
-            found["dense"] = self._nearest(scope, unpacked(dense), _DENSE, limit)
+            requests["dense"] = _nearest(unpacked(dense), _DENSE, only, limit)
         if words:
-            found["bm25"] = self._nearest(scope, qdrant.SparseVector(words, weights), _WORDS, limit)
-        return found
+            # How rare a word is, is counted among these tenants' own passages. Counted among everybody's, the order of
+            # one's hits would tell which words others write.
+            params = qdrant.SearchParams(idf=qdrant.IdfParams(only))
+            requests["bm25"] = _nearest(qdrant.SparseVector(words, weights), _WORDS, only, limit, params)
+        answers = self._shard.query_batch(qdrant.QueryBatchRequest(list(requests.values()))) if requests else []
+        return {way: [_found(point.payload) for point in points] for way, points in zip(requests, answers, strict=True)}
 
     def count(self, scope: Scope) -> int:
         return self._shard.count(qdrant.CountRequest(exact=True, filter=_filter(scope)))
@@ -79,21 +84,17 @@ class EdgeShard:
     def close(self) -> None:
         self._shard.close()
 
-    def _nearest(self, scope: Scope, vector: Any, using: str, limit: int) -> list[Found]:
-        only = _filter(scope)
-        # How rare a word is, is counted among these tenants' own passages. Counted among everybody's, the order of
-        # one's hits would tell which words others write.
-        params = qdrant.SearchParams(idf=qdrant.IdfParams(only)) if using == _WORDS else None
-        points = self._shard.query(
-            qdrant.QueryRequest(
-                limit=limit,
-                query=qdrant.Query.Nearest(vector, using=using),
-                filter=only,
-                with_payload=qdrant.PayloadSelector.Include(_KEYS),
-                params=params,
-            )
-        )
-        return [_found(point.payload) for point in points]
+
+def _nearest(
+    vector: Any, using: str, only: qdrant.Filter, limit: int, params: qdrant.SearchParams | None = None
+) -> qdrant.QueryRequest:
+    return qdrant.QueryRequest(
+        limit=limit,
+        query=qdrant.Query.Nearest(vector, using=using),
+        filter=only,
+        with_payload=qdrant.PayloadSelector.Include(_KEYS),
+        params=params,
+    )
 
 
 def _config(spec: IndexSpec) -> qdrant.EdgeConfig:
@@ -105,6 +106,8 @@ def _config(spec: IndexSpec) -> qdrant.EdgeConfig:
             m=0, payload_m=16, ef_construct=100, full_scan_threshold=_PLAIN_UP_TO_KB, max_indexing_threads=1
         ),
         optimizers=qdrant.EdgeOptimizersConfig(max_segment_size=_SEGMENT_KB),
+        # A second thread costs more in waking it than it takes over.
+        max_search_threads=1,
         wal_enabled=True,
     )
 

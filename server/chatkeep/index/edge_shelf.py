@@ -16,8 +16,8 @@ from chatkeep.index.port import IndexSpec
 
 # Written last: a folder without it was never finished, or is being deleted.
 _DESCRIPTION = "index.json"
-# A predecessor whose server has just been killed may take a moment to let go.
-_LOCK_SECONDS = 5.0
+# A predecessor whose server has just been killed may take a moment to let go; then it is tried again from outside.
+_LOCK_SECONDS = 1.0
 
 
 class ShelfUnusable(Exception):

@@ -107,7 +107,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """Of the request with this id; 0 when the process has something to say of itself."""
+    """Of the request with this id; 0 where the process says why it cannot serve at all."""
 
     id: int
     error: str | None

@@ -63,7 +63,6 @@ def main() -> None:
     except ShelfUnusable as error:
         reply(Reply(0, str(error)))
         sys.exit(1)
-    reply(Reply(0, None))
     Worker(shelf, reply).serve(inbox)
 
 
@@ -197,15 +196,16 @@ class Inbox:
     def take(self, seconds: float | None) -> list[Request] | None:
         """All that has been asked; none when nothing comes for so many seconds, None when nobody is there any more."""
         requests: list[Request] = []
-        while len(requests) < _MOST_TOGETHER:
+        while True:
+            requests += [self._requests.decode(body) for body in take_frames(self._buffer)]
+            if len(requests) >= _MOST_TOGETHER:
+                return requests
             ready, _, _ = select.select([self._fd], [], [], 0.0 if requests else seconds)
             if not ready:
                 return requests
             if not self._read():
-                # What was asked to the end is done; for whoever asks no more, nothing is.
+                # What was asked before the end is done; it comes again with the next call.
                 return requests or None
-            requests += [self._requests.decode(body) for body in take_frames(self._buffer)]
-        return requests
 
     def _read(self) -> bool:
         block = os.read(self._fd, _READ_BYTES)

@@ -78,7 +78,7 @@ class StoredPoint:
     """A point with its weights, on its way from one index to another.
 
     Attributes:
-        dense: float32, little-endian.
+        dense: float32, in this machine's order of bytes.
         words, weights: of the word search.
     """
 
@@ -187,6 +187,14 @@ class Indexes(Protocol):
 
     async def drop(self, spec: IndexSpec) -> None:
         """Delete an index with all that is in it; without effect when there is none.
+
+        Raises:
+            IndexUnavailable
+        """
+        ...
+
+    async def check(self) -> None:
+        """Answer, or raise. What nobody has used yet is not started for it.
 
         Raises:
             IndexUnavailable

@@ -4,6 +4,7 @@ REST, by Qdrant's own client: one address and one port to configure, and proxies
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from chatkeep.index.fusion import Found, candidates, fuse
 from chatkeep.index.naming import description, index_name, read_description
-from chatkeep.index.port import Hit, IndexSpec, Point, Query, StoredPoint, TenantId, Way
+from chatkeep.index.port import Hit, IndexSpec, IndexUnavailable, Point, Query, StoredPoint, TenantId, Way
 from chatkeep.index.qdrant_errors import told_to_operators
 from chatkeep.index.scope import Scope, point_id, scope
 from chatkeep.index.texts import asked, encodable
@@ -24,6 +25,7 @@ _DENSE = "dense"
 _WORDS = "words"
 _KEYS = ["tenant", "document_id", "n"]
 _TIMEOUT_SECONDS = 30
+_OLDEST_SERVER = (1, 19)
 # Weighing words holds the interpreter's lock: between so few texts the event loop has its turn.
 _TEXTS_TOGETHER = 16
 _POINTS_TOGETHER = 128
@@ -65,6 +67,12 @@ class QdrantIndexes:
         with told_to_operators():
             if await self._client.collection_exists(_name(spec)):
                 await self._client.delete_collection(_name(spec))
+
+    async def check(self) -> None:
+        """Whether it answers, takes the key, and is new enough."""
+        with told_to_operators():
+            await _refuse_old(self._client)
+            await self._client.get_collections()
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -199,8 +207,16 @@ class QdrantIndex:
                 self._ready = True
 
 
+async def _refuse_old(client: AsyncQdrantClient) -> None:
+    """An older one would not refuse to count words among the asking tenants alone, but count them among everybody's."""
+    version = (await client.info()).version
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _OLDEST_SERVER:
+        raise IndexUnavailable(f"The Qdrant server is too old ({version}): 1.19 or newer is needed.")
+
+
 async def _ensure(client: AsyncQdrantClient, name: str, spec: IndexSpec) -> None:
     """Create what is missing; another instance may be at the same."""
+    await _refuse_old(client)
     if not await client.collection_exists(name):
         try:
             await client.create_collection(

@@ -1,8 +1,8 @@
 """What a vector must be before it may enter an index: the engine takes NaN without a word, and finds nothing after."""
 
+import math
+from array import array
 from collections.abc import Sequence
-
-import numpy as np
 
 from chatkeep.index.port import StoredPoint
 
@@ -11,23 +11,21 @@ _TOLERANCE = 0.01
 
 
 def packed(vector: Sequence[float], dimension: int) -> bytes:
-    """The vector as float32, little-endian.
+    """The vector as float32, in this machine's order of bytes.
 
     Raises:
         ValueError: it has another dimension, is not finite, or not of length 1. Says nothing of what is in it.
     """
     try:
-        with np.errstate(over="ignore"):
-            array = np.asarray(vector, dtype="<f4")
-            length = float(np.linalg.norm(array)) if array.ndim == 1 else 0.0
+        numbers = array("f", vector)
     except (TypeError, ValueError, OverflowError):
         raise ValueError("a vector holds something that is no number") from None
-    if array.shape != (dimension,):
-        raise ValueError(f"a vector has the shape {array.shape}, and the index holds {dimension} dimensions")
+    if len(numbers) != dimension:
+        raise ValueError(f"a vector has {len(numbers)} dimensions, and the index {dimension}")
     # Also false for NaN.
-    if not abs(length - 1) <= _TOLERANCE:
+    if not abs(math.hypot(*numbers) - 1) <= _TOLERANCE:
         raise ValueError("a vector is not finite, or its length is not 1")
-    return array.tobytes()
+    return numbers.tobytes()
 
 
 def checked(point: StoredPoint, dimension: int) -> None:
@@ -44,5 +42,4 @@ def checked(point: StoredPoint, dimension: int) -> None:
 
 def unpacked(vector: bytes) -> list[float]:
     """As the engines want it."""
-    numbers: list[float] = np.frombuffer(vector, dtype="<f4").tolist()
-    return numbers
+    return array("f", vector).tolist()

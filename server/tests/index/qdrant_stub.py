@@ -29,10 +29,12 @@ class QdrantStub:
         self.refuse_with: int | None = None
         self.asked: list[tuple[str, str]] = []
         self.url = ""
+        self.version = "1.20.0"
 
     def routes(self) -> list[Route]:
         one, points = "/collections/{name}", "/collections/{name}/points"
         return [
+            self._route("GET", "/", self._version),
             self._route("GET", "/collections", self._list),
             self._route("GET", f"{one}/exists", self._exists),
             self._route("GET", one, self._get),
@@ -63,9 +65,12 @@ class QdrantStub:
                 return JSONResponse({"status": {"error": "Not found: Collection"}}, 404)
             body = await request.body()
             result = await answer(name, await request.json() if body else None)
-            return JSONResponse({"result": _json(result), "status": "ok", "time": 0.0})
+            return JSONResponse(result if path == "/" else {"result": _json(result), "status": "ok", "time": 0.0})
 
         return Route(path, endpoint, methods=[method])
+
+    async def _version(self, _name: str, _body: Any) -> Any:
+        return {"title": "qdrant - vector search engine", "version": self.version}
 
     async def _list(self, _name: str, _body: Any) -> Any:
         return await self._local.get_collections()

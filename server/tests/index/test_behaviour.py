@@ -233,5 +233,6 @@ async def test_a_moved_vector_is_looked_at_too(index: VectorIndex) -> None:
             await index.restore([StoredPoint(ALICE, "d", 1, dense, [], [])])
 
 
-async def test_it_says_that_it_answers(index: VectorIndex) -> None:
+async def test_it_says_that_it_answers(indexes: Indexes, index: VectorIndex) -> None:
     await index.check()
+    await indexes.check()
