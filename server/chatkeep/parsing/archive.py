@@ -36,8 +36,10 @@ class Archive:
     """Members are given by name; nothing is ever written to disk, and archives within it are never opened."""
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
-        """Raises:
-        Unreadable: `damaged`, `encrypted`, `too_large`.
+        """Look at the directory.
+
+        Raises:
+            Unreadable: `damaged`, `encrypted`, `too_large`.
         """
         size = file.seek(0, 2)
         _look_at_the_end(file, size)
@@ -63,9 +65,6 @@ class Archive:
 
     def has(self, name: str) -> bool:
         return name in self._members
-
-    def names(self) -> list[str]:
-        return list(self._members)
 
     def read(self, name: str) -> bytes:
         """A member, whole; for those that are small by nature.

@@ -4,7 +4,8 @@ input, an `Outcome` on its standard output, nothing anywhere else.
 
 import os
 import sys
-from typing import BinaryIO
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -41,17 +42,20 @@ def main() -> None:
     """Read the request, then the document."""
     request = msgspec.json.decode(sys.argv[1], type=Request)
     confine(request.limits, request.parent)
-    encoded = msgspec.msgpack.encode(_outcome(sys.stdin.buffer, request))
+    # Only now, so that it counts. What fails in here is not the document's fault: it ends the process with status 1.
+    from chatkeep.parsing.reading import read_document  # noqa: PLC0415
+    from chatkeep.parsing.tokens import tokens_by, tokens_roughly  # noqa: PLC0415
+
+    limits = request.limits
+    count = tokens_by(Path(limits.tokenizer)) if limits.tokenizer else tokens_roughly
+    encoded = _encoded_outcome(lambda: read_document(sys.stdin.buffer, request.ending, limits, count))
     with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as out:
         out.write(encoded)
 
 
-def _outcome(file: BinaryIO, request: Request) -> Outcome:
+def _encoded_outcome(read: Callable[[], ParsedDocument]) -> bytes:
     try:
-        # Only now: what can be attacked while it is imported is confined too.
-        from chatkeep.parsing.reading import read_document  # noqa: PLC0415
-
-        return Outcome(document=read_document(file, request.ending, request.limits))
+        return msgspec.msgpack.encode(Outcome(document=read()))
     except Unreadable as refused:
         return _refused(refused)
     except MemoryError:
@@ -61,8 +65,8 @@ def _outcome(file: BinaryIO, request: Request) -> Outcome:
         return _refused(damaged(), type(error).__name__)
 
 
-def _refused(refused: Unreadable, raised: str | None = None) -> Outcome:
-    return Outcome(refusal=Refusal(refused.code, refused.message, raised))
+def _refused(refused: Unreadable, raised: str | None = None) -> bytes:
+    return msgspec.msgpack.encode(Outcome(refusal=Refusal(refused.code, refused.message, raised)))
 
 
 if __name__ == "__main__":

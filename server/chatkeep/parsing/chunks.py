@@ -51,7 +51,7 @@ class Unreadable(Exception):
     """No text can be had from the file.
 
     Attributes:
-        code: stable, for programs: `unsupported_type`, `encrypted`, `damaged`, `too_large`, `took_too_long`, ...
+        code: stable, for programs: `unsupported_type`, `encrypted`, `damaged`, `too_large`, `took_too_long` or `empty`.
         message: for the owner: what is wrong, and what to do.
     """
 

@@ -16,8 +16,10 @@ _LOOKED_AT = 4096
 
 
 def read_csv(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     text = decoded_file(file, transcript, limits)
     first_line = text[:_LOOKED_AT].lstrip().split("\n", 1)[0]

@@ -17,8 +17,10 @@ _PAGES = {"application/xhtml+xml", "text/html"}
 
 
 def read_epub(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     archive = Archive(file, limits)
     if archive.has("META-INF/rights.xml"):

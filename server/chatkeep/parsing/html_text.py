@@ -7,12 +7,14 @@ from typing import BinaryIO
 from chatkeep.parsing.decoding import decoded
 from chatkeep.parsing.limits import Limits
 from chatkeep.parsing.refusals import too_large
-from chatkeep.parsing.tables import add_table
+from chatkeep.parsing.tables import add_table, begin_row
 from chatkeep.parsing.transcript import Transcript, one_line
 
 _NEVER_SHOWN = frozenset({"script", "style", "template", "noscript", "nav", "select", "datalist", "dialog"}) | {
     *("svg", "math", "iframe", "object", "applet", "canvas", "audio", "video")
 }
+# Hidden until a script has run, on pages that are afraid of flickering.
+_ALWAYS_SHOWN = frozenset({"html", "body", "main"})
 _BLOCKS = frozenset(
     {"article", "aside", "body", "center", "div", "footer", "form", "header", "html", "main", "section"}
 ) | {
@@ -30,6 +32,7 @@ _CHARSET = re.compile(
     rb"<(?:meta\b[^>]{0,200}?charset|\?xml\b[^>]{0,100}?encoding)\s*=\s*[\"']?([\w-]{1,30})", re.IGNORECASE
 )
 _ITEM = "- "
+_ITEM_AND_SPACE = 2
 _LOOKED_AT = 4096
 # Stands for a line break in text whose own line breaks are spaces.
 _BREAK = "\x00"
@@ -37,8 +40,10 @@ _MOST_BYTES_A_CHARACTER = 20
 
 
 def read_html(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     file.seek(0)
     data = file.read(limits.characters * _MOST_BYTES_A_CHARACTER + 1)
@@ -48,8 +53,10 @@ def read_html(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
 
 
 def add_html(data: bytes, transcript: Transcript, limits: Limits, *, page: int | None = None) -> None:
-    """Raises:
-    Unreadable
+    """A page out of something else, such as a mail or a book.
+
+    Raises:
+        Unreadable
     """
     named = _CHARSET.search(data, 0, _LOOKED_AT)
     text, _ = decoded(data, named[1].decode() if named else None)
@@ -89,7 +96,7 @@ class _Reader(HTMLParser):
             return
         if tag in _NO_END:
             self._empty(tag)
-        elif tag in _NEVER_SHOWN or _is_hidden(attrs):
+        elif tag in _NEVER_SHOWN or (tag not in _ALWAYS_SHOWN and _is_hidden(attrs)):
             self._skipped = (tag, 1)
         elif tag == "title":
             self._in_title = not self._transcript.title
@@ -113,7 +120,7 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if self._skipped:
             name, depth = self._skipped
-            if tag == name:
+            if tag == name or (name == "p" and tag in _BLOCKS):
                 self._skipped = (name, depth - 1) if depth > 1 else None
         elif tag == "title":
             self._end_title()
@@ -129,7 +136,7 @@ class _Reader(HTMLParser):
 
     def _begin_block(self) -> None:
         """The mark of a list's item goes with the paragraph in it."""
-        if "".join(self._text).strip() == _ITEM.strip():
+        if len(self._text) <= _ITEM_AND_SPACE and "".join(self._text).strip() == _ITEM.strip():
             self._text = [_ITEM]
         else:
             self.end_block()
@@ -152,9 +159,9 @@ class _Reader(HTMLParser):
     def _still_skipped(self, tag: str) -> bool:
         """Whether what begins is outside of what is passed over. Changes how deep that is."""
         name, depth = self._skipped or ("", 0)
-        if tag != name:
+        if tag != name and not (name == "p" and (tag in _BLOCKS or tag in _HEADINGS)):
             return False
-        if tag in _END_BY_THEMSELVES:
+        if name in _END_BY_THEMSELVES:
             self._skipped = None
             return True
         self._skipped = (name, depth + 1)
@@ -179,7 +186,7 @@ class _Reader(HTMLParser):
             self._tables += 1
         elif self._tables == 1 and tag == "tr":
             self._end_cell()
-            self._rows.append([])
+            begin_row(self._rows, self._limits)
         elif self._tables == 1 and tag in {"td", "th"}:
             self._end_cell()
             if not self._rows:
@@ -191,8 +198,8 @@ class _Reader(HTMLParser):
         self._text.clear()
         if self._rows and self._rows[-1]:
             self._rows[-1][-1] = text
-        elif text.strip():
-            self._rows.append([text])
+        else:  # a caption, or what stands where no text may
+            self._transcript.add(one_line(text), self._page)
 
     def _end_table(self) -> None:
         if self._tables == 1:

@@ -25,8 +25,10 @@ _Message: TypeAlias = "email.message.Message[str, str]"
 
 
 def read_mail(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     file.seek(0)
     data = file.read(limits.file_bytes + 1)

@@ -16,8 +16,10 @@ _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 
 
 def read_markdown(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     _Markdown(transcript).read(readable(decoded_file(file, transcript, limits)))
 

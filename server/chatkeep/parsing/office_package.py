@@ -19,8 +19,10 @@ class Related(NamedTuple):
 
 
 def main_part(archive: Archive) -> str:
-    """Raises:
-    Unreadable: there is none.
+    """That which the others belong to.
+
+    Raises:
+        Unreadable: there is none.
     """
     for related in related_parts(archive, "").values():
         if related.kind == "officeDocument":
@@ -48,8 +50,10 @@ def related_parts(archive: Archive, part: str) -> dict[str, Related]:
 
 
 def parts_of_kind(archive: Archive, part: str, kind: str) -> list[str]:
-    """Raises:
-    Unreadable
+    """Those that `part` refers to as `kind`.
+
+    Raises:
+        Unreadable
     """
     return [related.part for related in related_parts(archive, part).values() if related.kind == kind]
 

@@ -21,8 +21,10 @@ _LEVELS = {str(level): level for level in range(1, 10)}
 
 
 def read_open_document(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     archive = Archive(file, limits)
     if archive.has(_MANIFEST):

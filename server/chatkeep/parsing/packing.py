@@ -26,7 +26,6 @@ _CHARACTERS_PER_TOKEN = 10
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    block: int
     page: int | None
     headings: tuple[str, ...]
     is_heading: bool
@@ -81,12 +80,12 @@ class _Packing:
     def _blocks_in_pieces(self) -> Iterator[list[_Piece]]:
         start = 0
         path: list[tuple[int, str]] = []
-        for number, block in enumerate(self._blocks):
+        for block in self._blocks:
             if block.level is not None:
                 while path and path[-1][0] >= block.level:
                     path.pop()
                 path.append((block.level, shortened(block.text)))
-            place = _Place(number, block.page, tuple(text for _, text in path), block.level is not None)
+            place = _Place(block.page, tuple(text for _, text in path), block.level is not None)
             spans = pieces_of(block.text, self._count, self._most_tokens, self._most_characters)
             yield [_Piece(start + begin, start + end, tokens, cut, place) for begin, end, tokens, cut in spans]
             start += len(block.text) + len(BETWEEN_BLOCKS)

@@ -23,7 +23,7 @@ _ENDING = re.compile(r"\.([a-z0-9]{1,10})")
 _PIECE = 2**18
 # All that the process gets to know of its surroundings. No secrets, no proxies.
 _ENVIRONMENT = {"LANG": "C.UTF-8", "TOKENIZERS_PARALLELISM": "false"}
-_OUT_OF_TIME = {-signal.SIGXCPU}
+_NOT_STARTED = 1
 
 
 async def parse(path: Path, filename: str, limits: Limits | None = None) -> ParsedDocument:
@@ -33,7 +33,7 @@ async def parse(path: Path, filename: str, limits: Limits | None = None) -> Pars
 
     Raises:
         Unreadable: with a code and a message for the owner; whatever the file does.
-        OSError: the file cannot be opened, or no process started.
+        OSError: the file cannot be opened, or the process does not start; this is not the document's fault.
     """
     limits = limits or Limits()
     ending = _ENDING.fullmatch(PurePath(filename).suffix.lower())
@@ -88,11 +88,16 @@ async def _result(process: asyncio.subprocess.Process, limits: Limits) -> bytes:
 
 
 def _document(encoded: bytes, status: int) -> ParsedDocument:
-    """Raises:
-    Unreadable
+    """What the process said, or why it said nothing.
+
+    Raises:
+        Unreadable
+        OSError
     """
-    if status in _OUT_OF_TIME:
+    if status == -signal.SIGXCPU:
         raise took_too_long()
+    if status == _NOT_STARTED:
+        raise OSError("the process that reads documents does not start: is it all installed, its tokenizer too?")
     try:
         outcome = msgspec.msgpack.decode(encoded, type=Outcome)
     except msgspec.MsgspecError:
@@ -100,7 +105,7 @@ def _document(encoded: bytes, status: int) -> ParsedDocument:
         raise damaged("the program that reads it broke off") from None
     if outcome.refusal:
         if outcome.refusal.raised:
-            _log.warning("reading a document raised %s", outcome.refusal.raised[:100])
+            _log.warning("reading a document raised %r", outcome.refusal.raised[:100])
         raise Unreadable(outcome.refusal.code, outcome.refusal.message)
     if outcome.document is None:
         raise damaged()

@@ -23,8 +23,10 @@ _LONGEST_NUMBER = 12
 
 
 def read_pdf(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     file.seek(0)
     try:
@@ -129,7 +131,7 @@ class _Pages:
         elif self._pictures:
             self._transcript.notice(f"{_pages_in_words(self._pictures)} without text.")
         if self._broken:
-            self._transcript.notice(f"{_pages_in_words(self._broken, 'damaged')} and were left out.")
+            self._transcript.notice(f"{_pages_in_words(self._broken, 'damaged')} and left out.")
 
 
 def _is_title(line: str, title: str) -> bool:

@@ -11,15 +11,19 @@ _EMPTY_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
 
 
 def read_text(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     add_paragraphs(decoded_file(file, transcript, limits), transcript)
 
 
 def add_paragraphs(text: str, transcript: Transcript, page: int | None = None) -> None:
-    """Raises:
-    Unreadable
+    """Text that was read already.
+
+    Raises:
+        Unreadable
     """
     for paragraph in _EMPTY_LINES.split(readable(text.replace("\f", "\n\n"))):
         transcript.add(paragraph, page)

@@ -3,7 +3,6 @@ here, so it runs in a process of its own (`child.py`).
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import BinaryIO
 
 from chatkeep.parsing import file_types
@@ -21,7 +20,7 @@ from chatkeep.parsing.plain_text import read_text
 from chatkeep.parsing.refusals import too_large
 from chatkeep.parsing.slides import read_slides
 from chatkeep.parsing.spreadsheet import read_spreadsheet
-from chatkeep.parsing.tokens import tokens_by, tokens_roughly
+from chatkeep.parsing.tokens import CountTokens
 from chatkeep.parsing.transcript import Transcript
 from chatkeep.parsing.word import read_word
 
@@ -53,7 +52,7 @@ _READERS: Mapping[MediaType, _Read] = {
 _MIB = 2**20
 
 
-def read_document(file: BinaryIO, ending: str, limits: Limits) -> ParsedDocument:
+def read_document(file: BinaryIO, ending: str, limits: Limits, count: CountTokens) -> ParsedDocument:
     """`ending` of the file's name in small letters, without the dot.
 
     Raises:
@@ -67,12 +66,7 @@ def read_document(file: BinaryIO, ending: str, limits: Limits) -> ParsedDocument
     kind = file_type(file, ending, limits)
     transcript = Transcript(limits.characters)
     _READERS[kind](file, transcript, limits)
-    return _document(kind, transcript, limits)
-
-
-def _document(kind: MediaType, transcript: Transcript, limits: Limits) -> ParsedDocument:
     if not transcript.blocks and not transcript.notices:
         transcript.notice("There is no text in it.")
-    count = tokens_by(Path(limits.tokenizer)) if limits.tokenizer else tokens_roughly
     chunks = tuple(pack(transcript.blocks, count, limits.chunk_tokens))
     return ParsedDocument(kind, transcript.title, transcript.pages, chunks, tuple(transcript.notices))

@@ -45,22 +45,22 @@ def _trimmed(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
 def _words_together(
     text: str, start: int, end: int, count: CountTokens, most_tokens: int, most_characters: int
 ) -> Iterator[Span]:
-    """As many words as fit, again and again."""
-    begun, until, together = start, start, 0
+    """As many words as fit, again and again. A word can have no tokens: an accent on its own, say."""
+    begun: int | None = None
+    until = together = 0
     for word in _WORD.finditer(text, start, end):
         too_long = word.end() - word.start() > most_characters
         tokens = most_tokens + 1 if too_long else count(word[0])
-        fits = together + tokens <= most_tokens and word.end() - begun <= most_characters
-        if together and not fits:
+        if begun is not None and (together + tokens > most_tokens or word.end() - begun > most_characters):
             yield begun, until, together, False
-            together = 0
-        if not together:
-            begun = word.start()
+            begun = None
         if tokens > most_tokens:
             yield from _cut(text, word.start(), word.end(), count, most_tokens, most_characters)
             continue
+        if begun is None:
+            begun, together = word.start(), 0
         until, together = word.end(), together + tokens
-    if together:
+    if begun is not None:
         yield begun, until, together, False
 
 

@@ -16,8 +16,10 @@ _FURNITURE = {"sldNum", "dt", "ftr", "hdr", "sldImg"}
 
 
 def read_slides(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     archive = Archive(file, limits)
     read_title(archive, transcript)

@@ -33,8 +33,10 @@ class _Book(NamedTuple):
 
 
 def read_spreadsheet(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     archive = Archive(file, limits)
     read_title(archive, transcript)

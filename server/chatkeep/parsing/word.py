@@ -20,8 +20,10 @@ _MOST_INHERITED = 10
 
 
 def read_word(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
-    """Raises:
-    Unreadable
+    """The whole of the file into the transcript.
+
+    Raises:
+        Unreadable
     """
     archive = Archive(file, limits)
     read_title(archive, transcript)

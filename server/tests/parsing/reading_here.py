@@ -5,11 +5,12 @@ import io
 from chatkeep.parsing.chunks import ParsedDocument
 from chatkeep.parsing.limits import Limits
 from chatkeep.parsing.reading import read_document
+from chatkeep.parsing.tokens import tokens_roughly
 
 
 def read(data: bytes | str, ending: str = "txt", **limits: int) -> ParsedDocument:
     raw = data.encode() if isinstance(data, str) else data
-    return read_document(io.BytesIO(raw), ending, Limits(**limits))  # type: ignore[arg-type]
+    return read_document(io.BytesIO(raw), ending, Limits(**limits), tokens_roughly)  # type: ignore[arg-type]
 
 
 def text_of(document: ParsedDocument) -> str:

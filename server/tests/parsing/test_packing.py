@@ -39,7 +39,19 @@ def packed(*texts: str, most: int = MOST) -> list[Chunk]:
 @st.composite
 def documents(draw: st.DrawFn) -> list[Block]:
     words = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
-        ["word", "end.", "Why? ", "\n", "漢字。", "   ", "a" * 700, "." * 90, "\u0e44\u0e17\u0e22" * 40]
+        [
+            "word",
+            "end.",
+            "Why? ",
+            "\n",
+            "漢字。",
+            "   ",
+            "a" * 700,
+            "." * 90,
+            "\u0301",
+            "\u0301 word " * 60,
+            "\u0e44\u0e17\u0e22" * 40,
+        ]
     )
     text = st.lists(words, max_size=40).map(" ".join)
     transcript = Transcript(1_000_000)
@@ -129,6 +141,13 @@ def test_a_million_headings_take_linear_time() -> None:
 def test_a_line_without_a_space_is_cut() -> None:
     chunks = packed("x" * 100_000, most=220)
     assert "".join(chunk.text for chunk in chunks) == "x" * 100_000
+
+
+def test_words_that_are_no_tokens_are_not_lost(count: CountTokens) -> None:
+    text = "a " + "\u0301 " * 3000 + "b"
+    chunks = list(pack([Block(text)], count, MOST))
+    assert "".join(chunk.text for chunk in chunks).count("\u0301") == 3000
+    assert all(len(chunk.text) <= MOST * 10 for chunk in chunks)
 
 
 def test_the_sum_over_words_is_what_the_tokenizer_says_of_the_whole(count: CountTokens) -> None:

@@ -59,6 +59,11 @@ async def test_a_name_is_never_more_than_a_hint(file: Callable[[bytes], Path]) -
     assert {document.chunks[0].text for document in documents} == {"# words", "words"}
 
 
+async def test_a_tokenizer_that_is_not_there_is_not_the_documents_fault(file: Callable[[bytes], Path]) -> None:
+    with pytest.raises(OSError, match="tokenizer"):
+        await parse(file(b"words"), "a.txt", Limits(tokenizer="/nowhere/tokenizer.json"))
+
+
 async def test_a_document_that_takes_too_long_is_given_up(file: Callable[[bytes], Path]) -> None:
     refused = await refusal(file(b"x,y\n" * 2_000_000), "a.csv", seconds=0.3, rows=2_000_000)
     assert refused.code == "took_too_long"

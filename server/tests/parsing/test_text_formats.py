@@ -65,7 +65,7 @@ PAGE = """<!DOCTYPE html><html><head><title>The &amp; title</title><style>p {col
 <script>alert("secret")</script></head><body><nav><a href=/>Menu</a></nav>
 <h1>Top</h1><p>Hello<br>world &lt;3<p hidden>unseen<p>Seen again.
 <div style="display: none"><div>buried</div> deeper</div><span aria-hidden="true">icon</span>
-<h2>Prices</h2><table><tr><th>Name<th>Price<tr><td>Tea<td>3</table>
+<h2>Prices</h2><table><caption>Of today</caption><tr><th>Name<th>Price<tr><td>Tea<td>3</table>
 <ul><li>one<li> <p>two</p></ul><pre>  a
     b</pre><template>never</template><noscript>no</noscript></body></html>"""
 
@@ -75,9 +75,14 @@ def test_a_web_page_as_its_reader_sees_it() -> None:
     assert document.media_type == "text/html"
     assert document.title == "The & title"
     assert text_of(document) == (
-        "Top\n\nHello\nworld <3\n\nSeen again.\n\nPrices\n\nName | Price\nName: Tea | Price: 3\n\n"
+        "Top\n\nHello\nworld <3\n\nSeen again.\n\nPrices\n\nOf today\n\nName | Price\nName: Tea | Price: 3\n\n"
         "- one\n\n- two\n\n  a\n    b"
     )
+
+
+def test_what_is_hidden_ends_where_its_element_does() -> None:
+    page = "<html><body style='visibility:hidden'><div><p hidden>a</div><h1>b</h1><li hidden>c<li>d</ul>e"
+    assert text_of(read(page, "html")) == "b\n\n- d\n\ne"
 
 
 def test_a_web_page_is_one_whatever_its_name_says() -> None:
