@@ -26,9 +26,12 @@ _HEAD = 8192
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
-# How a file begins, and what it then is, for a message that helps.
-_KNOWN = (
+# How a file begins, and what it then is, for a message that helps. The first are text that no reader could read.
+_MARKED_TEXT = (
     (b"{\\rtf", "a file in Rich Text Format", "Save it as DOCX, ODT or PDF."),
+    (b"%!PS", "a PostScript file", "Save it as PDF."),
+)
+_BINARY = (
     (b"\x89PNG", "a picture", "Only text can be read, not pictures of it."),
     (b"\xff\xd8\xff", "a picture", "Only text can be read, not pictures of it."),
     (b"GIF8", "a picture", "Only text can be read, not pictures of it."),
@@ -41,7 +44,6 @@ _KNOWN = (
     (b"Rar!", "a compressed file", "Unpack it and upload what is in it."),
     (b"\x7fELF", "a program", "Only documents can be read."),
     (b"MZ", "a program", "Only documents can be read."),
-    (b"%!PS", "a PostScript file", "Save it as PDF."),
 )
 
 _ENDINGS = {
@@ -95,10 +97,11 @@ def file_type(file: BinaryIO, ending: str, limits: Limits) -> MediaType:
         return PDF
     if head.startswith(_OLE):
         raise _older_office(file)
-    for beginning, what, instead in _KNOWN:
+    is_binary = not head.startswith(_UTF16) and len(_NEVER_IN_TEXT.findall(head)) * 100 > len(head)
+    for beginning, what, instead in _BINARY if is_binary else _MARKED_TEXT:
         if head.startswith(beginning):
             raise unsupported(what, instead)
-    if not head.startswith(_UTF16) and len(_NEVER_IN_TEXT.findall(head)) * 100 > len(head):
+    if is_binary:
         raise unsupported("no kind of document that is known here")
     if _BEGINS_AS_HTML.match(head):
         return HTML

@@ -95,6 +95,11 @@ def test_a_lying_name_changes_nothing(kind: str) -> None:
     assert read(WHOLE[kind], "html") == read(WHOLE[kind], kind)
 
 
+@pytest.mark.parametrize("text", ["MZ is short for Mainz.", "BZh and GIF8 are magic.", "Rar!", "II* of them"])
+def test_words_that_are_marks_of_other_files_are_words(text: str) -> None:
+    assert text_of(read(text)) == text
+
+
 def test_a_picture_in_svg_is_plain_text_and_runs_nothing() -> None:
     document = read("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "svg")
     assert document.media_type == "text/plain"
