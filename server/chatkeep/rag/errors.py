@@ -9,6 +9,8 @@ ChatkeepError
 ├─ UploadTooLarge          413   a file is larger than one may be
 ├─ UploadInvalid           422   the body is no form with a file in it
 ├─ NotRetryable            409   the document has not failed
+├─ UnknownCollection       422   a collection that is to be searched is not there, or not open to the user
+├─ SearchUnavailable       503   the index does not answer
 ├─ TooManyUploads          503   others' files are arriving, and go on doing so
 ├─ TooManyFollowers        429   the user holds as many streams open as anybody may
 ├─ DocumentsDraining       503   the server is about to stop
@@ -87,6 +89,25 @@ class NotRetryable(ChatkeepError):
 
     def __init__(self) -> None:
         super().__init__("It is ready, or on its way.")
+
+
+class UnknownCollection(ChatkeepError):
+    status = 422
+    code = "unknown_collection"
+    title = "There is no such collection"
+
+    def __init__(self) -> None:
+        super().__init__("One of the collections is not there, or not open to you any more. Nothing was searched.")
+
+
+class SearchUnavailable(ChatkeepError):
+    status = 503
+    code = "index_unavailable"
+    title = "Documents cannot be searched at the moment"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+    def __init__(self) -> None:
+        super().__init__("The index does not answer. Try again in a moment, or go on without documents.")
 
 
 class TooManyUploads(ChatkeepError):
