@@ -48,7 +48,8 @@ def decoded(data: bytes, named: str | None = None) -> tuple[str, bool]:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace"), False
     try:
-        return data.decode(), False
+        # Japanese mail is in ASCII and escapes, and so would be UTF-8 too.
+        return data.decode("iso-2022-jp" if (named or "").lower() == "iso-2022-jp" else "utf-8"), False
     except UnicodeDecodeError:
         pass
     if named and _NAMEABLE.fullmatch(named):

@@ -52,15 +52,15 @@ def read_html(file: BinaryIO, transcript: Transcript, limits: Limits) -> None:
     add_html(data, transcript, limits)
 
 
-def add_html(data: bytes, transcript: Transcript, limits: Limits, *, page: int | None = None) -> None:
-    """A page out of something else, such as a mail or a book.
+def add_html(data: bytes, transcript: Transcript, limits: Limits, charset: str | None = None) -> None:
+    """A page out of something else, such as a mail or a book; `charset` as that names it.
 
     Raises:
         Unreadable
     """
     named = _CHARSET.search(data, 0, _LOOKED_AT)
-    text, _ = decoded(data, named[1].decode() if named else None)
-    reader = _Reader(transcript, limits, page)
+    text, _ = decoded(data, charset or (named[1].decode() if named else None))
+    reader = _Reader(transcript, limits)
     reader.feed(_without_open_ends(text))
     reader.close()
     reader.end_block()
@@ -78,11 +78,10 @@ def _without_open_ends(text: str) -> str:
 class _Reader(HTMLParser):
     """`_skipped` is the element that is passed over, and how often it is nested within itself."""
 
-    def __init__(self, transcript: Transcript, limits: Limits, page: int | None) -> None:
+    def __init__(self, transcript: Transcript, limits: Limits) -> None:
         super().__init__(convert_charrefs=True)
         self._transcript = transcript
         self._limits = limits
-        self._page = page
         self._text: list[str] = []
         self._heading = 0
         self._preformatted = 0
@@ -149,12 +148,12 @@ class _Reader(HTMLParser):
         text = "".join(self._text)
         self._text.clear()
         if self._heading:
-            self._transcript.add_heading(self._heading, text, self._page)
+            self._transcript.add_heading(self._heading, text)
             self._heading = 0
         elif self._preformatted:
-            self._transcript.add(text, self._page)
+            self._transcript.add(text)
         else:
-            self._transcript.add("\n".join(map(one_line, text.split(_BREAK))), self._page)
+            self._transcript.add("\n".join(map(one_line, text.split(_BREAK))))
 
     def _still_skipped(self, tag: str) -> bool:
         """Whether what begins is outside of what is passed over. Changes how deep that is."""
@@ -199,12 +198,12 @@ class _Reader(HTMLParser):
         if self._rows and self._rows[-1]:
             self._rows[-1][-1] = text
         else:  # a caption, or what stands where no text may
-            self._transcript.add(one_line(text), self._page)
+            self._transcript.add(one_line(text))
 
     def _end_table(self) -> None:
         if self._tables == 1:
             self._end_cell()
-            add_table(self._rows, self._transcript, self._limits, page=self._page)
+            add_table(self._rows, self._transcript, self._limits)
             self._rows.clear()
         self._tables = max(0, self._tables - 1)
 

@@ -53,8 +53,8 @@ class _Mail:
         parts = list(_parts(message))
         attached = [_name_of(part) for part in parts if _is_attached(part)]
         texts = [part for part in parts if not _is_attached(part)]
-        # Of two forms of the same text the plain one is enough.
-        plain = [part for part in texts if part.get_content_type() == "text/plain"]
+        # Of two forms of the same text the plain one is enough, unless it was left empty.
+        plain = [part for part in texts if part.get_content_type() == "text/plain" and str(part.get_payload()).strip()]
         for part in plain or texts:
             self._add_text(part)
         if attached:
@@ -65,7 +65,7 @@ class _Mail:
         payload = part.get_payload(decode=True)
         data = payload if isinstance(payload, bytes) else b""
         if part.get_content_type() == "text/html":
-            add_html(data, self._transcript, self._limits)
+            add_html(data, self._transcript, self._limits, part.get_content_charset())
         else:
             text, _ = decoded(data, str(part.get_content_charset("utf-8")))
             add_paragraphs(text, self._transcript)

@@ -53,13 +53,13 @@ def is_read_or_refused(data: bytes, ending: str) -> None:
         assert refused.message.endswith(".")
 
 
-@settings(max_examples=100)
+@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=300), st.sampled_from(["txt", *WHOLE]))
 def test_random_bytes(data: bytes, ending: str) -> None:
     is_read_or_refused(data, ending)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.parametrize("kind", WHOLE)
 @given(st.data())
 def test_a_file_that_is_cut_off_or_has_other_bytes_in_it(kind: str, data: st.DataObject) -> None:

@@ -65,7 +65,7 @@ def documents(draw: st.DrawFn) -> list[Block]:
     return transcript.blocks
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(documents(), st.integers(5, 60))
 def test_every_character_that_is_not_blank_is_in_a_chunk_and_no_chunk_is_too_long(
     count: CountTokens, blocks: list[Block], most: int
@@ -86,7 +86,7 @@ def test_every_character_that_is_not_blank_is_in_a_chunk_and_no_chunk_is_too_lon
     assert not whole[seen:].strip(), "lost"
 
 
-@settings(max_examples=20)
+@settings(deadline=None, max_examples=20)
 @given(documents())
 def test_the_same_document_gives_the_same_chunks(blocks: list[Block]) -> None:
     assert list(pack(blocks, tokens_roughly, MOST)) == list(pack(blocks, tokens_roughly, MOST))

@@ -135,6 +135,22 @@ def test_a_mail_in_html_alone() -> None:
     assert "Only rich text." in text_of(read(message.as_bytes(), "eml"))
 
 
+def test_a_mail_whose_plain_form_was_left_empty_in_an_encoding_of_its_own() -> None:
+    message = EmailMessage()
+    message.set_content(" \n")
+    message.add_alternative("<p>Привет, мир", subtype="html", charset="koi8-r")
+    assert "Привет, мир" in text_of(read(message.as_bytes(), "eml"))
+
+
+def test_a_mail_in_japanese() -> None:
+    message = EmailMessage()
+    message["Subject"] = "お茶"
+    message.set_content("お茶は飲み物です。", charset="iso-2022-jp", cte="7bit")
+    document = read(message.as_bytes(), "eml")
+    assert document.title == "お茶"
+    assert "お茶は飲み物です。" in text_of(document)
+
+
 def test_a_mail_nested_without_end_is_refused_or_read() -> None:
     raw = b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (n, n) for n in range(500))
     with contextlib.suppress(Unreadable):
