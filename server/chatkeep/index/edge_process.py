@@ -132,6 +132,8 @@ class EdgeProcess:
                 self._why = f"its process has ended (status {await self._run_once()}), and is started again"
             except OSError as error:
                 self._why = f"its process cannot be started ({error.strerror})"
+            except msgspec.MsgspecError:
+                self._why = "its process does not speak our language"
             except _Refused as refusal:
                 self._why = str(refusal)
             if loop.time() - started > _HEALTHY_AFTER:

@@ -17,10 +17,10 @@ _DENSE = "dense"
 _WORDS = "words"
 _KEYS = ["tenant", "document_id", "n"]
 
-# A tenant with more vectors than this, in KB, gets a graph of its own; fewer are compared one by one, which is exact.
-_PLAIN_UP_TO_KB = 10_000
 # `optimize` rebuilds a segment while nobody is answered: a larger one takes longer, many small ones slow queries down.
 _SEGMENT_KB = 40_000
+_NO_GRAPH_KB = 1_000_000_000
+_EXACT = qdrant.SearchParams(exact=True)
 
 
 class EdgeShard:
@@ -36,7 +36,7 @@ class EdgeShard:
         """Make an empty index in a directory that exists, and is empty."""
         shard = qdrant.EdgeShard.create(str(directory), _config(spec))
         for field, is_tenant in (("tenant", True), ("document_id", False)):
-            index = qdrant.KeywordIndexParams(is_tenant=is_tenant)
+            index = qdrant.KeywordIndexParams(is_tenant=is_tenant, enable_hnsw=False)
             shard.update(qdrant.UpdateOperation.create_field_index(field, index))
         shard.flush()
         shard.close()
@@ -56,7 +56,7 @@ class EdgeShard:
         only = _filter(scope)
         requests: dict[Way, qdrant.QueryRequest] = {}
         if dense is not None:
-            requests["dense"] = _nearest(unpacked(dense), _DENSE, only, limit)
+            requests["dense"] = _nearest(unpacked(dense), _DENSE, only, limit, _EXACT)
         if words:
             # How rare a word is, is counted among these tenants' own passages. Counted among everybody's, the order of
             # one's hits would tell which words others write.
@@ -86,7 +86,7 @@ class EdgeShard:
 
 
 def _nearest(
-    vector: Any, using: str, only: qdrant.Filter, limit: int, params: qdrant.SearchParams | None = None
+    vector: Any, using: str, only: qdrant.Filter, limit: int, params: qdrant.SearchParams
 ) -> qdrant.QueryRequest:
     return qdrant.QueryRequest(
         limit=limit,
@@ -101,10 +101,9 @@ def _config(spec: IndexSpec) -> qdrant.EdgeConfig:
     return qdrant.EdgeConfig(
         vectors={_DENSE: qdrant.EdgeVectorParams(size=spec.dimension, distance=qdrant.Distance.Cosine)},
         sparse_vectors={_WORDS: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
-        # No graph over all tenants: nobody asks for all, and it would be six times the work.
-        hnsw_config=qdrant.HnswIndexConfig(
-            m=0, payload_m=16, ef_construct=100, full_scan_threshold=_PLAIN_UP_TO_KB, max_indexing_threads=1
-        ),
+        # No graph: to build one of 20,000 vectors stops all answers for half a minute, and to compare that many one by
+        # one takes a few milliseconds, and misses none.
+        hnsw_config=qdrant.HnswIndexConfig(m=0, payload_m=0, ef_construct=100, full_scan_threshold=_NO_GRAPH_KB),
         optimizers=qdrant.EdgeOptimizersConfig(max_segment_size=_SEGMENT_KB),
         # A second thread costs more in waking it than it takes over.
         max_search_threads=1,

@@ -233,7 +233,9 @@ async def _ensure(client: AsyncQdrantClient, name: str, spec: IndexSpec) -> None
     fields = (await client.get_collection(name)).payload_schema
     for field, is_tenant in (("tenant", True), ("document_id", False)):
         if field not in fields:
-            schema = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=is_tenant)
+            # A graph for each tenant that is large enough for one, and none for a document.
+            keyword = models.KeywordIndexType.KEYWORD
+            schema = models.KeywordIndexParams(type=keyword, is_tenant=is_tenant, enable_hnsw=is_tenant)
             await client.create_payload_index(name, field, schema, wait=True)
 
 
