@@ -5,7 +5,7 @@ text does not mean. Here raw HTML is text (CommonMark parser with html off), ima
 http, https or mailto address. DOMPurify in the browser and the Content-Security-Policy stand behind this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +20,9 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexer import Lexer
 from pygments.lexers import find_lexer_class_by_name
 from pygments.util import ClassNotFound
+
+from chatkeep_ui.citation_links import link_citations
+from chatkeep_ui.sources import Source
 
 _LINK_SCHEMES: Final = frozenset({"http", "https", "mailto"})
 # Colouring is a nicety, and lexers are regular expressions over text a model chose: many take time that grows with the
@@ -41,12 +44,16 @@ _MARKS: Final = "!#&*<>[]_`|~\\\n"
 HIGHEST_HEADING: Final = 2
 
 
-def answer_html(markdown: str, *, growing: bool = False) -> str:
-    """Render a model's answer. While it is `growing` it is drawn again and again, and its code stays uncoloured."""
+def answer_html(markdown: str, sources: Iterable[Source] = (), *, growing: bool = False) -> str:
+    """Render a model's answer, which may cite `sources`.
+
+    While it is `growing` it is drawn again and again, and its code stays uncoloured.
+    """
     text = storable(markdown)
     if len(text) > LONGEST_PARSED or sum(map(text.count, _MARKS)) > MOST_MARKS:
         return f'<div class="ck-plain">{escape(text)}</div>'
-    html: str = _PARSER.render(text, {"to_colour": 0 if growing else MOST_COLOURED})
+    known = {source.n: source for source in sources}
+    html: str = _PARSER.render(text, {"to_colour": 0 if growing else MOST_COLOURED, "sources": known})
     return html
 
 
@@ -84,6 +91,11 @@ class AnswerRenderer(RendererHTML):
         if not safe_link(address):
             return "<a>"
         return f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer nofollow">'
+
+    def citation(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
+        """The numbers of passages, each a link of ours (citation_links.py)."""
+        links = "".join(env["sources"][number].cited_html() for number in tokens[index].meta["numbers"])
+        return f'<span class="ck-cites">{links}</span>'
 
     def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
         """Code with its language's name and a copy button, which static/page.js answers."""
@@ -145,6 +157,7 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=AnswerRenderer)
     parser.enable(["table", "strikethrough"])
     parser.core.ruler.push("level_headings", level_headings)
+    link_citations(parser)
     parser.validateLink = safe_link  # type: ignore[method-assign]  # the documented way to set it
     return parser
 

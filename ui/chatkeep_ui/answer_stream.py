@@ -16,6 +16,7 @@ import httpx_sse
 
 from chatkeep_ui.api_client import ApiClient
 from chatkeep_ui.problem import Unreachable, raise_for_problem
+from chatkeep_ui.sources import Source, read_sources
 
 # The server sends an event at least every 15 seconds.
 _TIMEOUT = httpx.Timeout(40.0, connect=5.0)
@@ -30,30 +31,36 @@ _ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer so far. `status` is as in a message; `position` is the place in the queue, 0 when it is not waiting."""
+    """An answer so far. `status` is as in a message; `position` is the place in the queue, 0 when it is not waiting;
+    `sources` are the passages that it may cite, None where no documents are asked.
+    """
 
     text: str = ""
     status: str = "running"
     position: int = 0
     error: str = ""
     reasoning: str = ""
+    sources: tuple[Source, ...] | None = None
 
     def after(self, kind: str, data: dict[str, Any]) -> "Answer":
         """What an event makes of it. Unknown events change nothing."""
+        change: dict[str, Any]
         match kind:
             case "message.delta":
-                return replace(self, text=self.text + str(data.get("text", "")), status="running", position=0)
+                change = {"text": self.text + str(data.get("text", "")), "status": "running", "position": 0}
             case "reasoning.delta":
-                return replace(self, reasoning=self.reasoning + str(data.get("text", "")), status="running", position=0)
+                change = {"reasoning": self.reasoning + str(data.get("text", "")), "status": "running", "position": 0}
             case "message.snapshot":
-                reasoning = str(data.get("reasoning") or self.reasoning)
-                return replace(self, text=str(data.get("text", "")), reasoning=reasoning)
+                change = {"text": str(data.get("text", "")), "reasoning": str(data.get("reasoning") or self.reasoning)}
+            case "retrieval.completed":
+                change = {"sources": read_sources(data.get("sources"))}
             case "generation.queued":
-                return replace(self, status="queued", position=int(data.get("position") or 0))
+                change = {"status": "queued", "position": int(data.get("position") or 0)}
             case _ if kind in _ENDINGS:
-                return replace(self, status=_ENDINGS[kind], error=str(data.get("message") or ""))
+                change = {"status": _ENDINGS[kind], "error": str(data.get("message") or "")}
             case _:
-                return self
+                change = {}
+        return replace(self, **change)
 
 
 def follow(

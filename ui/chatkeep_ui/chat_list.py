@@ -14,7 +14,8 @@ _LONGEST_SEARCH = 200
 _BRAND = '<div class="ck-brand"><img src="/assets/icon.svg" alt="" width="26" height="26"><span>chatkeep</span></div>'
 # Links that open here and now: Streamlit gives its own a target, which would be another tab.
 _PLACES = (
-    '<nav class="ck-places" aria-label="Other chats"><a href="/account/archive" target="_self">Archive</a>'
+    '<nav class="ck-places" aria-label="Other pages"><a href="/library" target="_self">Documents</a>'
+    '<a href="/account/archive" target="_self">Archive</a>'
     '<a href="/account/bin" target="_self">Bin</a><a href="/account/usage" target="_self">Usage</a></nav>'
 )
 

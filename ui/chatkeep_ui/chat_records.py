@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from chatkeep_ui.sources import Source, read_sources
+
 RUNNING = frozenset({"queued", "running"})
 
 
@@ -79,7 +81,9 @@ class Siblings:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """A turn. `error` is why an answer failed, in words for the reader; `reasoning` how its model came to it."""
+    """A turn. `error` is why an answer failed, in words for the reader; `reasoning` how its model came to it, and
+    `sources` are the passages that it cites.
+    """
 
     id: str
     parent_id: str | None
@@ -91,6 +95,7 @@ class ChatMessage:
     error: str = ""
     reasoning: str = ""
     siblings: Siblings = Siblings()
+    sources: Sequence[Source] = ()
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
@@ -107,6 +112,7 @@ class ChatMessage:
             error=str(error.get("message") or ""),
             reasoning=body.get("reasoning") or "",
             siblings=Siblings.read(siblings) if siblings else Siblings(),
+            sources=read_sources(body.get("citations")),
         )
 
 

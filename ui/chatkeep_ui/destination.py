@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 from chatkeep_ui.chat_ids import find_chat_id
 
-# The pages of the account and of the administration, as they are written in our own links.
-_OWN_PAGE = re.compile(r"/(?:account|manage)(?:/[a-z0-9-]{1,64}){0,3}")
+# The pages of the account, of the administration and of documents, as they are written in our own links.
+_OWN_PAGE = re.compile(r"/(?:account|manage|library)(?:/[a-z0-9-]{1,64}){0,3}")
 
 
 def own_page_in(text: object) -> str:
-    """A path below /account or /manage; empty where it is anything else."""
+    """A path below /account, /manage or /library; empty where it is anything else."""
     return text if isinstance(text, str) and _OWN_PAGE.fullmatch(text) else ""
 
 

@@ -7,6 +7,7 @@ from chatkeep_ui.answer_stream import Answer
 from chatkeep_ui.chat_records import ChatMessage
 from chatkeep_ui.clicks import button_html
 from chatkeep_ui.page_state import PageState
+from chatkeep_ui.sources import sources_html
 
 _COPY = '<button type="button" class="ck-copy" data-ck-copy="words">Copy</button>'
 _THINKING = '<p class="ck-thinking" role="status"><span class="ck-dots" aria-hidden="true"></span>Thinking</p>'
@@ -29,7 +30,7 @@ def message_html(state: PageState, message: ChatMessage, *, settled: bool) -> st
 def growing_html(answer: Answer, known: str) -> str:
     """The words of an answer that is being written, or what it waits for."""
     if answer.text or known:
-        body = answer_html(answer.text or known, growing=True)
+        body = answer_html(answer.text or known, answer.sources or (), growing=True)
     elif answer.status == "queued":
         body = f'<p class="ck-thinking" role="status">{_place_in_queue(answer.position)}</p>'
     else:
@@ -61,7 +62,8 @@ def _user(message: ChatMessage) -> str:
 
 def _answer(message: ChatMessage) -> str:
     body = reasoning_html(message.reasoning)
-    body += f'<div class="ck-words">{answer_html(message.content)}</div>' if message.content else ""
+    body += f'<div class="ck-words">{answer_html(message.content, message.sources)}</div>' if message.content else ""
+    body += sources_html(message.sources)
     note = _ENDINGS.get(message.status, "")
     if message.status == "failed" and message.error:
         note = f"{note} {message.error}"

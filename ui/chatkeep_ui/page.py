@@ -28,6 +28,8 @@ from chatkeep_ui.auth_client import AuthClient
 from chatkeep_ui.email_verification import EmailVerificationPage, ResendPage
 from chatkeep_ui.forms import Forms
 from chatkeep_ui.front_door import FormPage, FrontDoor, front_door
+from chatkeep_ui.library import LIBRARY_PAGES
+from chatkeep_ui.library.documents import OriginalFile
 from chatkeep_ui.login_end import LoginEnd
 from chatkeep_ui.manage import MANAGE_PAGES
 from chatkeep_ui.open_page import OpenPage
@@ -107,8 +109,11 @@ class Page:
             "/sign-out": SignOutPage(forms),
         }
         area = AccountArea(forms, renewal, vault, requests)
-        account_pages = area.routes([*ACCOUNT_PAGES, Confirmation(vault).page, *MANAGE_PAGES])
+        account_pages = area.routes([*ACCOUNT_PAGES, Confirmation(vault).page, *MANAGE_PAGES, *LIBRARY_PAGES])
         account_pages.append(Route("/chats/{chat_id}/export", ChatExport(area).fetch, methods=["GET"]))
+        account_pages.append(
+            Route("/library/documents/{document_id}/original", OriginalFile(area).fetch, methods=["GET"])
+        )
         door = FrontDoor(streamlit, forms, renewal, vault, streams)
         return front_door(door, streamlit, form_pages, account_pages)
 

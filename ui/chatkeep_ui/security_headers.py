@@ -13,6 +13,8 @@ FORM_POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+# For the forms whose script sends files and looks how far they are.
+CONNECTING_POLICY: Final = f"{FORM_POLICY}; connect-src 'self'"
 # Streamlit styles its elements by injecting <style> at run time, without a nonce: 'unsafe-inline' is for styles only.
 PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "

@@ -17,6 +17,7 @@ from uuid_utils.compat import uuid7
 from ui.tests.account_stand_in import account_routes
 from ui.tests.chat_stand_in import Chats, chat_routes
 from ui.tests.generation_stand_in import Pace
+from ui.tests.library_stand_in import Library, library_routes
 from ui.tests.usage_stand_in import usage_routes
 
 ANSWER = "Tides rise and fall because the Moon pulls at the sea. "
@@ -53,6 +54,7 @@ class ApiStandIn(Pace):
     successors: dict[str, str] = field(default_factory=dict)
     login_of: dict[str, str] = field(default_factory=dict)
     chats: Chats = field(default_factory=Chats)
+    library: Library = field(default_factory=Library)
     limits: list[dict[str, Any]] = field(default_factory=list)
     days: list[dict[str, Any]] = field(default_factory=list)
     refreshes: int = 0
@@ -72,6 +74,7 @@ class ApiStandIn(Pace):
             *account_routes(self),
             *chat_routes(self),
             *usage_routes(self),
+            *library_routes(self),
         ]
         return Starlette(routes=routes)
 

@@ -1,4 +1,4 @@
-"""What all pages of the account share: who may see them, how they are shown, changed and refused.
+"""What all pages of the account and of the library share: who may see them, how they are shown, changed and refused.
 
 A page is data: what it loads, and an action for each value of its forms' `do` button. After an action the browser is
 sent back to the page (so that a reload repeats nothing), except where something is shown once.
@@ -24,6 +24,7 @@ from chatkeep_ui.elsewhere import why_it_failed
 from chatkeep_ui.forms import FROM_ELSEWHERE, Forms, Refusal
 from chatkeep_ui.problem import ApiError, NotAllowed, NotThere, SignInEnded
 from chatkeep_ui.renewal import Renewal
+from chatkeep_ui.security_headers import CONNECTING_POLICY
 from chatkeep_ui.vault import Vault
 
 # Less than the ten minutes that the API allows: who is let in to a form still has the time to fill it in.
@@ -58,6 +59,7 @@ class AccountPage:
     confirm: ask who it is first, unless they have said so a moment ago.
     after: where to go when an action is done; the page itself where empty.
     file_for: the action that takes a form with a file. Its body is not read here, but by the action.
+    connects: its script asks for the page again, or sends files; at our own address, and at no other.
     """
 
     path: str
@@ -68,6 +70,7 @@ class AccountPage:
     confirm: bool = False
     after: str = ""
     file_for: str = ""
+    connects: bool = False
 
 
 class AccountArea:
@@ -173,7 +176,10 @@ class AccountArea:
         notice = NOTICES.get(done, "")
         frame = {"me": me, "here": here(visit.request), "notice": notice}
         frame |= {"typed": Sparse(visit.typed), "once": Sparse(shown.values)}
-        return self._forms.show(page.template, refusal, **frame, **values)
+        response = self._forms.show(page.template, refusal, **frame, **values)
+        if page.connects:
+            response.headers["Content-Security-Policy"] = CONNECTING_POLICY
+        return response
 
     async def _not_accepted(self, error: SignInEnded, visit: Visit) -> Response:
         if error.code == "recent_sign_in_required":

@@ -23,9 +23,21 @@ NOTICES: Final = {
     "user-revoked": "Every device of this person has been signed out.",
     "user-deleted": "The account and everything in it has been deleted.",
     "factors-reset": "The second factors of this person have been removed.",
+    "uploaded": "It has arrived, and is being read.",
+    "document-retried": "The document is read once more.",
+    "document-cancelled": "Reading the document has been cancelled.",
+    "document-deleted": "The document is gone for good, and so is everything that was read from it.",
+    "collection-made": "The collection is there. Nobody else sees it until you share it.",
+    "collection-changed": "The change has been made.",
+    "collection-deleted": "The collection and its documents are gone for good.",
+    "invited": "If somebody here has this address, the collection is now open to them.",
+    "shared-with-everyone": "The collection is now open to everyone.",
+    "unshared": "From now on, they find nothing in this collection any more.",
+    "left": "You have left the collection.",
 }
 
 # What the server leads a form back with that it has not let through, by `error`.
 FAILURES: Final = {
     "file_too_large": "That file is too large: 32 MiB are taken in at once. Split it, and import part after part.",
+    "document_too_large": "That is larger than what may be uploaded at once. Send the files one by one, or split them.",
 }

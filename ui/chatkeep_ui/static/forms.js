@@ -56,11 +56,14 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-for (const time of document.querySelectorAll("time[datetime]")) {
-  const at = new Date(time.dateTime);
-  time.title = time.textContent;
-  time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+function showLocalTimes(part) {
+  for (const time of part.querySelectorAll("time[datetime]:not([title])")) {
+    const at = new Date(time.dateTime);
+    time.title = time.textContent;
+    time.textContent = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  }
 }
+showLocalTimes(document);
 
 // Coming back by the back button must not show a dead form.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

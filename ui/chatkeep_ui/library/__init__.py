@@ -1,0 +1,8 @@
+"""The pages of one's documents: plain forms, rendered by the server, with a script for progress and dropping files."""
+
+from chatkeep_ui.library.collections import COLLECTION, COLLECTIONS
+from chatkeep_ui.library.document_search import SEARCH
+from chatkeep_ui.library.documents import DOCUMENTS, UPLOAD
+from chatkeep_ui.library.passage import PASSAGE
+
+LIBRARY_PAGES = (DOCUMENTS, UPLOAD, SEARCH, COLLECTIONS, COLLECTION, PASSAGE)
