@@ -57,6 +57,7 @@ from chatkeep.ops.request_id import RequestId
 from chatkeep.settings import Settings
 
 if TYPE_CHECKING:
+    from chatkeep.app_documents import Documents
     from chatkeep_ui.page import Page
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,17 @@ MAX_BODY_BYTES_AT = {
     "/account/data": 32 * 1024 * 1024,
     "/v1/chat/completions": 20 * 1024 * 1024,
 }
+# What a form takes beside its files.
+_FORM_BYTES = 64 * 1024
+_NEEDED_BY_DOCUMENTS = (
+    "numpy",
+    "py3langid",
+    "pypdfium2",
+    "python_multipart",
+    "qdrant_client",
+    "qdrant_edge",
+    "tokenizers",
+)
 
 # The page's form comes back with words instead of a problem's JSON.
 _TOO_LARGE_LEADS_TO = {"/account/data": "/account/data?error=file_too_large"}
@@ -94,6 +106,7 @@ class Parts:
     chat: ChatServices
     limits: LimitServices
     completions: CompletionServices
+    documents: "Documents | None"
 
 
 async def prepare(settings: Settings) -> None:
@@ -163,6 +176,8 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
             stack.push_async_callback(parts.chat_model.aclose)
             if parts.indexes is not None:
                 stack.push_async_callback(parts.indexes.aclose)
+            if parts.documents is not None:
+                await stack.enter_async_context(parts.documents.running())
             await stack.enter_async_context(parts.auth.running())
             await parts.chat.runner.open()
             stack.push_async_callback(parts.chat.runner.aclose)
@@ -182,6 +197,8 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     app.state.completions = parts.completions
     app.state.auth = parts.auth
     app.state.limits = parts.limits
+    if parts.documents is not None:
+        app.state.documents = parts.documents.services
     app.state.readiness_checks = _readiness_checks(settings, parts)
     problems.install(app)
     app.include_router(health.router, dependencies=[Depends(identity.public)])
@@ -192,6 +209,8 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     app.include_router(generations_router)
     app.include_router(usage_router)
     app.include_router(completions_router)
+    for router in parts.documents.routers if parts.documents is not None else ():
+        app.include_router(router)
     identity.mount(app, parts.auth)
     _add_middleware(app, settings)
     api = identity.refuse_undeclared(app)
@@ -204,9 +223,8 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last to be added is the first to see a request."""
-    app.add_middleware(
-        BodyLimit, max_bytes=MAX_BODY_BYTES, max_bytes_at=MAX_BODY_BYTES_AT, leads_to=_TOO_LARGE_LEADS_TO
-    )
+    max_bytes_at = {**MAX_BODY_BYTES_AT, "/documents": settings.upload_megabytes * 1024 * 1024 + _FORM_BYTES}
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, max_bytes_at=max_bytes_at, leads_to=_TOO_LARGE_LEADS_TO)
     if settings.public_url is not None:
         # Probes and containers ask by address.
         names = (settings.host, urlsplit(settings.public_url).hostname or "")
@@ -221,12 +239,15 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
         async with database.writing(owner) as db:
             await delete_sessions_of(db, owner)
             await delete_usage_of(db, owner)
+        if documents is not None:
+            await documents.forget(owner)
 
     try:
         database = Database(settings.effective_database_url)
         shared = identity.make_shared(settings, database)
         auth = identity.make_auth(settings, database, shared, forwarding_key, own_url=api_url, on_owner_deleted=forget)
         indexes = build_indexes(settings.data_dir, settings.qdrant_url, _secret(settings.qdrant_api_key))
+        documents = _make_documents(settings, database, indexes)
     except (DatabaseUnusable, ValueError) as error:
         raise ServerUnusable(str(error)) from None
     chat_model = _make_chat_model(settings)
@@ -249,7 +270,18 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     )
     underway = OpenCompletions(settings.drain_seconds)
     completions = CompletionServices(database, chat_model, catalogue, quotas, turns, underway)
-    return Parts(database, auth, shared, chat_model, indexes, chat, LimitServices(database, quotas), completions)
+    return Parts(
+        database, auth, shared, chat_model, indexes, chat, LimitServices(database, quotas), completions, documents
+    )
+
+
+def _make_documents(settings: Settings, database: Database, indexes: Indexes | None) -> "Documents | None":
+    if indexes is None or not all(importlib.util.find_spec(name) for name in _NEEDED_BY_DOCUMENTS):
+        log.warning("No documents: what reads them is not installed. Install chatkeep[documents].")
+        return None
+    from chatkeep.app_documents import Documents  # noqa: PLC0415 - an optional extra, and a heavy one
+
+    return Documents(settings, database, indexes)
 
 
 def _make_feed(settings: Settings) -> EventFeed | None:

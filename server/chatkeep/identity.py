@@ -1,14 +1,14 @@
 """The one door to authkeep: who calls, and whose data that is."""
 
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from typing import Annotated, Any, NewType
+from typing import Annotated, Any, NewType, cast
 from urllib.parse import urlsplit
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from authkeep import (
     Auth,
@@ -27,8 +27,10 @@ from authkeep import (
     TrustedProxies,
 )
 from authkeep.audit_export import export_lines
+from authkeep.email_address import parse_email
 from authkeep.http import (
     PolicyFirst,
+    ending_with_login,
     identity_of,
     mount,
     owner_of,
@@ -56,6 +58,7 @@ __all__ = [
     "ChatOwner",
     "CompletionsOwner",
     "Counters",
+    "DocumentsOwner",
     "OwnerId",
     "PolicyFirst",
     "Role",
@@ -64,11 +67,15 @@ __all__ = [
     "audit_lines",
     "auth_metadata",
     "create_admin",
+    "emails_of",
+    "ending_with_login",
+    "find_owner",
     "identity_of",
     "make_auth",
     "make_shared",
     "mount",
     "owned",
+    "owned_document",
     "public",
     "reachable_by_others",
     "refuse_undeclared",
@@ -85,11 +92,13 @@ WatchLogin = Callable[[Callable[[], None]], Callable[[], None]]
 
 CHAT_SCOPE = "chat"
 COMPLETIONS_SCOPE = "completions"
+DOCUMENTS_SCOPE = "documents"
 ADMIN_SCOPE = "admin"
 # What an API key may be limited to, in the words of whoever makes one.
 _SCOPES = {
     CHAT_SCOPE: "Read and write your chats",
     COMPLETIONS_SCOPE: "Ask models as programs for OpenAI do; your chats stay closed",
+    DOCUMENTS_SCOPE: "Read, upload and delete your documents, and those of your collections",
     ADMIN_SCOPE: "For administrators: read users, the audit trail and what everybody uses",
 }
 
@@ -120,9 +129,41 @@ CompletionsOwner = Annotated[OwnerId, Depends(_completions_owner)]
 """For the door of OpenAI's clients: a person, or their API key with the scope `completions`; 401 for everybody else."""
 
 
+async def _documents_owner(principal: Annotated[Principal, Depends(require_scope(DOCUMENTS_SCOPE))]) -> OwnerId:
+    return OwnerId(principal.user_id)
+
+
+DocumentsOwner = Annotated[OwnerId, Depends(_documents_owner)]
+"""For documents and collections: a person, or their API key with the scope `documents`; 401 for everybody else."""
+
+
 def owned(parameter: str) -> Any:
     """Among a route's dependencies: what `parameter` names is its owner's alone, and to all others it is not there."""
     return Depends(owner_of(parameter, scope=CHAT_SCOPE))
+
+
+def owned_document(parameter: str) -> Any:
+    """As `owned`, for documents and collections: also theirs with whom one is shared."""
+    return Depends(owner_of(parameter, scope=DOCUMENTS_SCOPE))
+
+
+async def find_owner(request: Request, email: str) -> OwnerId | None:
+    """Who has an account with this address, or None. Not to be told to whoever asks."""
+    try:
+        _, key = parse_email(email)
+    except AuthError:
+        return None
+    user = await _auth(request).store.find_user_by_email(key)
+    return None if user is None else OwnerId(user.id)
+
+
+async def emails_of(request: Request, user_ids: Sequence[str]) -> Mapping[str, str]:
+    """The addresses of those among them who have an account, by id."""
+    return await _auth(request).store.find_emails(user_ids)
+
+
+def _auth(request: Request) -> Auth:
+    return cast(Auth, request.app.state.auth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +200,8 @@ def make_auth(
         ValueError: the keys cannot be read or made, or mail cannot be sent this way; the message names the setting.
     """
     keys = signing_keys(settings)
-    limits = {"send": Limit.parse(settings.limit_send), "import": Limit.parse(settings.limit_import)}
+    names = ("send", "import", "upload", "share")
+    limits = {name: Limit.parse(getattr(settings, f"limit_{name}")) for name in names}
     shared = shared or _by_the_database(database)
     return Auth(
         AuthSettings(

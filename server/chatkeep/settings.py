@@ -104,6 +104,20 @@ class Settings(BaseModel):
         max_length=200,
         description="Model that writes titles, e.g. a small and cheap one. Empty: the one that gave the answer.",
     )
+    embedding_model: str = Field(
+        "builtin",
+        min_length=1,
+        max_length=200,
+        description="Model by whose vectors documents are found: builtin (small, English), none (by words alone), or "
+        "one of the endpoint. Documents are indexed anew when it changes, and are found meanwhile.",
+    )
+    embedding_base_url: str | None = Field(
+        None, description="OpenAI-compatible endpoint for embeddings, e.g. http://127.0.0.1:11434/v1."
+    )
+    embedding_api_key: SecretStr | None = Field(None, description="Key for that endpoint.")
+    embedding_dimension: int | None = Field(
+        None, ge=1, le=65_536, description="How long its vectors are, where that is not known by the model's name."
+    )
     qdrant_url: str | None = Field(
         None,
         description="Qdrant server (1.19 or newer) for document search, e.g. http://qdrant:6333. Empty: the embedded "
@@ -114,6 +128,15 @@ class Settings(BaseModel):
         "english",
         description="Whose stop words and word stems document search uses; none: words as they stand. Other languages "
         "are found too. A change indexes all documents anew.",
+    )
+    upload_megabytes: int = Field(
+        100, ge=1, le=10_000, description="MiB that a file may have, and all files of one upload."
+    )
+    documents_megabytes: int = Field(
+        2_048, ge=0, le=100_000_000, description="MiB that the documents of one user may take, with their text."
+    )
+    documents_at_once: int = Field(
+        2, ge=1, le=64, description="Documents that are read at once; each may take a GiB of memory meanwhile."
     )
     valkey_url: str | None = Field(
         None,
@@ -159,6 +182,8 @@ class Settings(BaseModel):
     )
     limit_send: RateLimit = Field("60/minute", description="Messages per user.")
     limit_import: RateLimit = Field("60/hour", description="Files of chats to import, per user.")
+    limit_upload: RateLimit = Field("600/hour", description="Uploads per user.")
+    limit_share: RateLimit = Field("60/hour", description="Times that a user may share a collection with somebody.")
     import_megabytes: int = Field(
         512,
         ge=0,
@@ -199,9 +224,9 @@ class Settings(BaseModel):
     def _llm_base_url(cls, value: str | None) -> str | None:
         return value if value is None or value.startswith("scripted:") else check_http_url(value)
 
-    @field_validator("qdrant_url")
+    @field_validator("qdrant_url", "embedding_base_url")
     @classmethod
-    def _qdrant_url(cls, value: str | None) -> str | None:
+    def _http_urls(cls, value: str | None) -> str | None:
         return value and check_http_url(value)
 
     @field_validator("public_url")

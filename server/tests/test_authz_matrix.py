@@ -2,32 +2,42 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import insert, update
 
 from authkeep.http import Policy
 from authkeep.matrix import AsgiClient, Matrix, Sample
 from authkeep.testing import SoftwareAuthenticator, add_passkey, signed_in
 from authkeep.testing.provider import add_identity
 from chatkeep.app import create_app, prepare
-from chatkeep.identity import Auth
+from chatkeep.identity import Auth, OwnerId
+from chatkeep.rag.tables import document_chunks, documents
+from chatkeep.row_security import EVERYBODY
 from chatkeep.settings import Settings
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OPERATIONS = 81
+OPERATIONS = 99
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 BODIES = {
     "POST /chat/send": lambda ids: {"session_id": ids["session_id"], "message": "x"},
     "PATCH /chat/sessions/{session_id}": lambda _: {"title": "mine now"},
     "PATCH /auth/passkeys/{passkey_id}": lambda _: {"name": "mine now"},
     "POST /chat/sessions": lambda _: {"title": "new"},
+    "POST /collections": lambda _: {"name": "new"},
+    "PATCH /collections/{collection_id}": lambda _: {"name": "mine now"},
+    "POST /collections/{collection_id}/members": lambda _: {"email": "victim-1@example.com"},
+    "PUT /collections/{collection_id}/members/{user_id}": lambda _: {"role": "editor"},
     "POST /chat/messages/{message_id}/regenerate": lambda _: {},
     "PUT /chat/sessions/{session_id}/leaf": lambda ids: {"message_id": ids["message_id"]},
 }
+
+CHUNK: dict[str, Any] = {"n": 1, "text": "x", "page": None, "headings": [], "start": 0, "end": 1, "tokens": 1}
 
 
 class Chatkeep:
@@ -58,6 +68,7 @@ class Chatkeep:
         await add_passkey(self.auth, victim, SoftwareAuthenticator("http://localhost:8000"))
         (passkey,) = await self.auth.mfa.passkeys.list_all(victim.principal)
         identity_id = await add_identity(self.auth, victim)
+        collection_id = (await make("/collections", {"name": "private"}))["id"]
         parameters = {
             "session_id": session_id,
             "generation_id": accepted["generation_id"],
@@ -69,8 +80,24 @@ class Chatkeep:
             "provider": "nobody",
             "identity_id": identity_id,
             "model": "scripted",
+            "collection_id": collection_id,
+            "document_id": await self._document_of(OwnerId(victim.user.id)),
+            "n": "1",
         }
-        return Sample(victim, parameters, dict.fromkeys(parameters, UNKNOWN), BODIES)
+        return Sample(victim, parameters, {**dict.fromkeys(parameters, UNKNOWN), "n": "1"}, BODIES)
+
+    async def _document_of(self, owner: OwnerId) -> str:
+        async def body() -> AsyncIterator[bytes]:
+            yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
+
+        async with self.app.state.documents.uploading(owner) as upload:
+            await upload.receive(body(), "multipart/form-data; boundary=x")
+            (document,) = await upload.queue(datetime.now(UTC))
+        async with self.app.state.documents.database.writing(EVERYBODY) as db:
+            # As if it had been read, which takes a process and a second.
+            await db.execute(update(documents).where(documents.c.id == document.id).values(status="ready"))
+            await db.execute(insert(document_chunks).values(document_id=document.id, **CHUNK))
+        return str(document.id)
 
 
 @asynccontextmanager
@@ -88,6 +115,9 @@ async def authz_host(tmp_path: Path) -> AsyncIterator[Chatkeep]:
         llm_base_url="scripted:",
         page=False,
         limit_send="10000/minute",
+        limit_share="10000/minute",
+        limit_upload="10000/minute",
+        embedding_model="none",
     )
     async with running(settings) as app:
         host = Chatkeep(app)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
@@ -24,6 +24,8 @@ from chatkeep.rag.tables import document_chunks, documents
 _CHUNK_COLUMNS = ("document_id", "n", "text", "page", "headings", "start", "end", "tokens")
 # What a document takes beside its bytes and its text: rows, a file, points.
 _OVERHEAD = 16 * 1024
+# Two that upload for one person at once would each find the room that the other takes. SQLite has one writer anyway.
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('chatkeep documents ' || :owner, 0))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ async def add_document(db: Db, owner: OwnerId, collection_id: str | None, file: 
     Raises:
         NotFound: the collection has just been deleted.
     """
+    if not db.is_sqlite:
+        await db.execute(_LOCK, {"owner": owner})
     same = await _find_equal(db, owner, collection_id, file.sha256)
     if same is not None:
         return await retry_document(db, owner, same.id, now) if same.status is Status.FAILED else same
@@ -147,7 +151,7 @@ async def cancel_document(db: Db, owner: OwnerId, document_id: str, now: datetim
         NotFound, ReadOnly
     """
     document = await get_writable_document(db, owner, document_id)
-    if document.status.is_unfinished and document.indexed_in is None:
+    if document.status.is_unfinished:
         error = {"code": "cancelled", "message": "Reading it was cancelled."}
         values = {"status": Status.FAILED.value, "stage": None, "error": error, "claim": None, "updated_at": now}
         await db.execute(update(documents).where(documents.c.id == document_id).values(values))
