@@ -2,12 +2,13 @@
 
 import sys
 
-from bench import auth, flood, relay_client, revocation, streams
+from bench import auth, flood, relay_client, retrieval, revocation, streams
 
 BENCHMARKS = {
     "auth": auth.main,
     "client": relay_client.main,
     "flood": flood.main,
+    "retrieval": retrieval.main,
     "revocation": revocation.main,
     "streams": streams.main,
 }
