@@ -18,6 +18,7 @@ from chatkeep.rag.dependencies import DocumentServices
 from chatkeep.rag.erasure import Eraser, delete_documents_of
 from chatkeep.rag.ingester import Ingester
 from chatkeep.rag.ingestion import Equipment
+from chatkeep.rag.reindexing import Reindexer
 from chatkeep.rag.routes_collections import router as collections_router
 from chatkeep.rag.routes_documents import router as documents_router
 from chatkeep.rag.upload import Room
@@ -47,12 +48,13 @@ class Documents:
         index = indexes.open(spec)
         equipment = Equipment(database, blobs, embedder, index, index_name(spec), limits, clock.now)
         self._clock = clock
+        self._reindexer = Reindexer(equipment, indexes, spec)
         self.services = DocumentServices(
             database,
             blobs,
             embedder,
             indexes,
-            index,
+            self._reindexer.searched,
             # One owner's never take all places, where there are several.
             Ingester(equipment, settings.documents_at_once, max(1, settings.documents_at_once - 1)),
             Eraser(database, blobs, indexes, clock.now),
@@ -68,9 +70,13 @@ class Documents:
             await self._clock.compare()
             stack.push_async_callback(services.ingester.aclose)
             await services.ingester.open()
+            await self._reindexer.open()
             erasing = asyncio.create_task(services.eraser.keep_erasing(), name="eraser")
-            stack.callback(erasing.cancel)
+            moving = asyncio.create_task(self._reindexer.keep_moving(), name="reindexer")
             yield
+            for task in (erasing, moving):
+                task.cancel()
+            await asyncio.wait((erasing, moving))
 
     async def forget(self, owner: OwnerId) -> None:
         """Delete everything of an owner who is no more."""

@@ -90,6 +90,9 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: uvicorn waits for open responses, and they would wait for their models."""
+        documents = getattr(self._app.state, "documents", None)
+        if documents is not None:
+            documents.ingester.drain()
         await asyncio.gather(self._runner.drain(), self._completions.drain())
         await super().shutdown(sockets)
 

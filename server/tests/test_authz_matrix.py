@@ -22,7 +22,7 @@ from chatkeep.settings import Settings
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OPERATIONS = 99
+OPERATIONS = 100
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 BODIES = {
     "POST /chat/send": lambda ids: {"session_id": ids["session_id"], "message": "x"},

@@ -1,7 +1,7 @@
 """What the routes of documents are given: the services of this application, and the one transaction of this request."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, cast
@@ -27,13 +27,16 @@ _MOST_FOLLOWERS = 64
 
 @dataclass(frozen=True, slots=True)
 class DocumentServices:
-    """Made by the composition root, held by the application's state. `index` is the one that is filled now."""
+    """Made by the composition root, held by the application's state.
+
+    `searched` gives the indexes that hold points now, the one for `embedder` first.
+    """
 
     database: Database
     blobs: Blobs
     embedder: Embedder
     indexes: Indexes
-    index: VectorIndex
+    searched: Callable[[], Sequence[VectorIndex]]
     ingester: Ingester
     eraser: Eraser
     room: Room

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from chatkeep.db import Database
 from chatkeep.identity import OwnerId
@@ -14,9 +14,12 @@ _LOOK_SECONDS = 0.5
 _HEARTBEAT_SECONDS = 15.0
 
 
-async def progress_events(database: Database, owner: OwnerId, document_id: str) -> AsyncIterator[bytes]:
+async def progress_events(
+    database: Database, owner: OwnerId, document_id: str, until: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     """`document.progress` as long as there is some, then one of `document.ready`, `document.failed` and
-    `document.deleted`; that also where it is no longer the owner's to see.
+    `document.deleted`; that also where it is no longer the owner's to see. Without one of these, where `until` is true
+    first: come back.
     """
     loop = asyncio.get_running_loop()
     seq, told, told_at = 0, b"", loop.time()
@@ -29,7 +32,7 @@ async def progress_events(database: Database, owner: OwnerId, document_id: str) 
             name = kind if says != told else "heartbeat"
             told = says
             yield _frame(seq, name, {"document_id": document_id} | ({} if name == "heartbeat" else json.loads(says)))
-        if kind != "document.progress":
+        if kind != "document.progress" or until():
             return
         await asyncio.sleep(_LOOK_SECONDS)
 

@@ -63,6 +63,10 @@ class Ingester:
         """There is something in the queue; to be called once it is committed."""
         self._wanted.set()
 
+    def drain(self) -> None:
+        """Take nothing new, and let those who follow go."""
+        self.draining = True
+
     async def aclose(self) -> None:
         """Take nothing more, and put back what is being read: it goes on where it was, here or elsewhere."""
         self.draining = True
@@ -78,7 +82,7 @@ class Ingester:
         while True:
             self._wanted.clear()
             try:
-                while len(self._running) < self._at_once and await self._take_one():
+                while not self.draining and len(self._running) < self._at_once and await self._take_one():
                     pass
             except Exception:  # a database that is away for a while must not end all reading after it
                 log.exception("the queue of documents was not read; it will be tried again")

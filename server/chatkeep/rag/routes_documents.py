@@ -20,11 +20,12 @@ from chatkeep.rag.documents import (
     get_document,
     list_documents,
     retry_document,
+    stored_bytes,
 )
 from chatkeep.rag.erasure import delete_document
 from chatkeep.rag.follow import HEADERS, progress_events, stream_ended
 from chatkeep.rag.records import Document, Status
-from chatkeep.rag.schemas import ChunkOut, DocumentOut, DocumentsOut
+from chatkeep.rag.schemas import ChunkOut, DocumentOut, DocumentsOut, StorageOut
 from chatkeep.rag.tenants import tenant_of
 
 router = APIRouter(prefix="/documents", route_class=PolicyFirst, tags=["documents"])
@@ -82,6 +83,12 @@ async def list_mine(
     shelf = Shelf(str(collection_id) if collection_id else None, personal, status)
     page = await list_documents(db, owner, limit, Cursor.decode(cursor) if cursor else None, shelf)
     return Page(items=[DocumentOut.of(document) for document in page.items], next_cursor=page.next_cursor)
+
+
+@router.get("/storage")
+async def storage(owner: DocumentsOwner, services: Services, db: ReadingDb) -> StorageOut:
+    """How much room your documents take, wherever you uploaded them, and how much they may."""
+    return StorageOut(used_bytes=await stored_bytes(db, owner), limit_bytes=services.room.owner)
 
 
 @router.get("/{document_id}", dependencies=[_OWNED])
@@ -152,7 +159,9 @@ async def events(
     """Follow how it is read."""
     services.check_followers(owner)
     await get_document(db, owner, str(document_id))
-    frames = _counted(services, owner, progress_events(services.database, owner, str(document_id)))
+    frames = _counted(
+        services, owner, progress_events(services.database, owner, str(document_id), lambda: services.ingester.draining)
+    )
     body = ending_with_login(request, frames, last=stream_ended(str(document_id)))
     return StreamingResponse(body, media_type="text/event-stream", headers=HEADERS)
 

@@ -90,6 +90,11 @@ class DocumentsOut(BaseModel):
     items: list[DocumentOut]
 
 
+class StorageOut(BaseModel):
+    used_bytes: int
+    limit_bytes: int
+
+
 class ChunkOut(BaseModel):
     document_id: str
     n: int

@@ -110,7 +110,8 @@ class Upload:
         return added
 
     async def _begin(self, part: Part) -> Arrival | None:
-        return await self._disk.enter_async_context(self._blobs.arriving()) if part.filename is not None else None
+        # An empty name is how a browser sends a field in which no file was chosen.
+        return await self._disk.enter_async_context(self._blobs.arriving()) if part.filename else None
 
     async def _take(self, arrival: Arrival, piece: bytes) -> None:
         self._left -= len(piece)

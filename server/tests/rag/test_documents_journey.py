@@ -20,7 +20,7 @@ async def found(app: FastAPI, person: Any, text: str) -> list[str]:
     owner = OwnerId(person.user.user.id)
     async with services.database.reading(owner) as db:
         tenants = await list_tenants(db, owner)
-        hits = await services.index.search(tenants, Query(text, None), 10)
+        hits = await services.searched()[0].search(tenants, Query(text, None), 10)
         chunks = await find_chunks(db, owner, [(hit.document_id, hit.n) for hit in hits])
     return [chunk.text for chunk in chunks.values()]
 
@@ -40,5 +40,5 @@ async def test_a_file_is_uploaded_found_and_gone(app: FastAPI, alice: Any, bob: 
     assert await found(app, alice, "turnips") == []
     services: DocumentServices = app.state.documents
     await services.eraser.work_off()
-    assert [file async for file in services.index.list_documents()] == []
+    assert [file async for file in services.searched()[0].list_documents()] == []
     assert list(services.blobs.list_files()) == []
