@@ -5,14 +5,26 @@ from typing import Any
 
 from chatkeep_ui.api_connection import AsUser
 from chatkeep_ui.chat_ids import find_chat_id
-from chatkeep_ui.chat_records import Account, Branch, ChatMessage, ChatSession, ModelOffer, SessionPage, Started
+from chatkeep_ui.chat_records import (
+    NO_DOCUMENTS,
+    Account,
+    Branch,
+    ChatMessage,
+    ChatSession,
+    DocumentUse,
+    ModelOffer,
+    SessionPage,
+    Started,
+)
 from chatkeep_ui.problem import NotThere
 from chatkeep_ui.search_hits import SearchHits
 from chatkeep_ui.usage_limits import UsageLimit
+from chatkeep_ui.wording import visible
 
 # A conversation of 100,000 messages is possible; a page that shows them all is not.
 MOST_MESSAGES = 2_000
 MOST_PINNED = 200
+MOST_COLLECTIONS = 100
 _PAGE = 200
 _SEARCH_PAGE = 50
 
@@ -54,14 +66,30 @@ class ApiClient(AsUser):
         """One conversation."""
         return ChatSession.read(self.ask("GET", _path_of(session_id)))
 
-    def create_session(self, model: str | None, *, temporary: bool = False) -> ChatSession:
+    def create_session(
+        self, model: str | None, documents: DocumentUse = NO_DOCUMENTS, *, temporary: bool = False
+    ) -> ChatSession:
         """Begin a conversation; it is named after its first message."""
-        wanted = ({"model": model} if model else {}) | ({"temporary": True} if temporary else {})
+        wanted: dict[str, Any] = ({"model": model} if model else {}) | ({"temporary": True} if temporary else {})
+        wanted |= documents.body if documents.on else {}
         return ChatSession.read(self.ask("POST", "/chat/sessions", json=wanted))
 
     def rename_session(self, session_id: str, title: str) -> None:
         """Give it another title."""
         self.ask("PATCH", _path_of(session_id), json={"title": title})
+
+    def choose_documents(self, session_id: str, documents: DocumentUse) -> None:
+        """What its answers draw on from now on."""
+        self.ask("PATCH", _path_of(session_id), json=documents.body)
+
+    def collections(self) -> dict[str, str]:
+        """The names of those that are open to the user, by id, the newest first.
+
+        Raises:
+            NotThere: this server holds no documents.
+        """
+        items = self.ask("GET", "/collections", params={"limit": str(MOST_COLLECTIONS)})["items"]
+        return {item["id"]: visible(item["name"]) for item in items}
 
     def pin_session(self, session_id: str, *, pinned: bool) -> None:
         """Keep it at the top of the list, or no longer."""

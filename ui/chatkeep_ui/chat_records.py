@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from chatkeep_ui.sources import Source, read_sources
 
@@ -26,6 +26,31 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentUse:
+    """Whether answers draw on documents: on those of the collections, or on all that are open to who asks."""
+
+    on: bool = False
+    collection_ids: tuple[str, ...] | None = None
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """From /chat/sessions. Whoever names collections means them to be used."""
+        wanted, named = body.get("use_documents"), body.get("collection_ids")
+        return cls(bool(named) if wanted is None else bool(wanted), tuple(named) if named else None)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """As the API takes it."""
+        return {
+            "use_documents": self.on,
+            "collection_ids": list(self.collection_ids) if self.on and self.collection_ids else None,
+        }
+
+
+NO_DOCUMENTS: Final = DocumentUse()
+
+
+@dataclass(frozen=True, slots=True)
 class ChatSession:
     """A conversation."""
 
@@ -38,6 +63,7 @@ class ChatSession:
     deleted: bool = False
     expires_at: datetime | None = None
     titled_by: str | None = None
+    documents: DocumentUse = NO_DOCUMENTS
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
@@ -53,6 +79,7 @@ class ChatSession:
             deleted=body.get("deleted_at") is not None,
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             titled_by=body.get("titled_by"),
+            documents=DocumentUse.read(body),
         )
 
 

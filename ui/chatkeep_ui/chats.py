@@ -11,6 +11,7 @@ from chatkeep_ui.chat_standing import show_standing
 from chatkeep_ui.clicks import show_channel
 from chatkeep_ui.composer import AroundTheBox, do_what_was_asked, show_around_box, show_box
 from chatkeep_ui.conversation import answer_being_written, show_growing, show_messages
+from chatkeep_ui.document_choice import documents_asked, look_for_collections, take_up_link
 from chatkeep_ui.follow_clicks import do_what_was_clicked
 from chatkeep_ui.page_state import PageState, chat_id, go_to, names_no_chat, page_state
 from chatkeep_ui.page_version import version_of
@@ -47,6 +48,8 @@ def show_chats() -> None:
 def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
     account = state.account = state.account or client.account()
     state.offer = client.models()
+    take_up_link(state)
+    look_for_collections(client, state)
     do_what_was_asked(client, state)
     do_what_was_clicked(client, state)
     show_chat_list(client, state, account)
@@ -63,7 +66,9 @@ def _show(client: ApiClient, state: PageState, around: AroundTheBox) -> None:
         return
     growing = answer_being_written(branch.messages)
     version = version_of(session, branch.messages)
-    show_around_box(around, state, growing, quota_line(client, state, version))
+    use = documents_asked(state, session)
+    state.asks_documents = use.on
+    show_around_box(around, state, growing, quota_line(client, state, version), use)
     if session is None or not branch.messages:
         show_welcome(account, state)
         return

@@ -11,7 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from chatkeep_ui.answer_html import plain_html
 from chatkeep_ui.api_client import ApiClient
-from chatkeep_ui.chat_records import ChatMessage
+from chatkeep_ui.chat_records import ChatMessage, DocumentUse
+from chatkeep_ui.document_choice import do_what_was_chosen, show_document_choice
 from chatkeep_ui.labels import label
 from chatkeep_ui.model_choice import chosen_model, show_honest_line, show_model_choice, show_model_state
 from chatkeep_ui.page_state import Outgoing, PageState, Refusal, chat_id, go_to
@@ -23,13 +24,14 @@ _BOX = "ck-message"
 
 
 def do_what_was_asked(client: ApiClient, state: PageState) -> None:
-    """Stop and send what has been noted.
+    """Stop, choose and send what has been noted.
 
     Raises:
         SignInEnded: nothing was done yet, and nothing is forgotten.
     """
     if state.to_stop is not None:
         _stop(client, state, state.to_stop)
+    do_what_was_chosen(client, state)
     if state.outgoing is not None:
         _send(client, state, state.outgoing)
 
@@ -67,8 +69,12 @@ def show_box(state: PageState) -> AroundTheBox:
     return AroundTheBox(above, below)
 
 
-def show_around_box(around: AroundTheBox, state: PageState, growing: ChatMessage | None, quota: str) -> None:
-    """Why a message was not sent, how the model does, a button to stop what is `growing`, and the `quota`."""
+def show_around_box(
+    around: AroundTheBox, state: PageState, growing: ChatMessage | None, quota: str, use: DocumentUse
+) -> None:
+    """Why a message was not sent, how the model does, a button to stop what is `growing`, the `quota`, and what can be
+    chosen: a model, and the documents that are in `use`.
+    """
     with around.above:
         if growing is not None and growing.generation_id is not None:
             _show_stop(state, growing.generation_id)
@@ -76,7 +82,9 @@ def show_around_box(around: AroundTheBox, state: PageState, growing: ChatMessage
             _show_refusal(state, state.refusal, growing)
         show_model_state(state)
     with around.below:
-        show_model_choice(state)
+        with st.container(key="ck-choices", horizontal=True, gap="small"):
+            show_document_choice(state, use)
+            show_model_choice(state)
         show_quota_line(quota)
         show_honest_line(state)
 
@@ -131,7 +139,7 @@ def _send(client: ApiClient, state: PageState, outgoing: Outgoing) -> None:
 
 
 def _begin_chat(client: ApiClient, state: PageState, outgoing: Outgoing) -> str:
-    session = client.create_session(outgoing.model, temporary=state.temporary)
+    session = client.create_session(outgoing.model, state.documents, temporary=state.temporary)
     expect_title(state, session.id)
     return session.id
 

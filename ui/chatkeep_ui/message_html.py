@@ -23,7 +23,7 @@ def message_html(state: PageState, message: ChatMessage, *, settled: bool) -> st
     mine = message.role == "user"
     found = f' data-ck-found="{escape(message.id)}" tabindex="-1"' if message.id == state.found else ""
     kind, name = ("ck-user", "You") if mine else ("ck-answer", "Answer")
-    body = _body(state, message) + _tools(message, settled=settled)
+    body = _body(state, message) + _grounds(state, message) + _tools(message, settled=settled)
     return f'<article class="ck-message {kind}" aria-label="{name}"{found}>{body}</article>'
 
 
@@ -68,6 +68,16 @@ def _answer(message: ChatMessage) -> str:
     if message.status == "failed" and message.error:
         note = f"{note} {message.error}"
     return body + (f'<p class="ck-ending">{plain_html(note)}</p>' if note else "")
+
+
+def _grounds(state: PageState, message: ChatMessage) -> str:
+    """How an answer came by its passages, or that it has none."""
+    if message.role == "user" or message.status != "completed" or not (message.sources or state.asks_documents):
+        return ""
+    place = f'href="/library/answers/{escape(message.id)}" target="_blank" rel="noopener"'
+    link = f'<a class="ck-how" {place}>How it was found</a>'
+    none = "" if message.sources else "This answer is not from your documents. "
+    return f'<p class="ck-grounds">{none}{link}</p>'
 
 
 def _tools(message: ChatMessage, *, settled: bool) -> str:

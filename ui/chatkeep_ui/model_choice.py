@@ -9,6 +9,10 @@ from chatkeep_ui.problem import ApiError
 from chatkeep_ui.signed_in import client_for, page_key
 
 _CHOICE = "ck-model"
+QUOTES = "quotes"
+# With the model that only quotes beside it, the server chooses better than the first of the list is.
+_AUTOMATIC = ""
+_NAMES = {_AUTOMATIC: "Best model there is", QUOTES: "quotes: your documents, word for word"}
 _CONNECT = """
 <p>Any service that speaks the OpenAI protocol will do: Ollama, vLLM, llama.cpp, or a provider. Set these where the
 server runs, in its environment or in a file named <code>.env</code>, and start it again.</p>
@@ -24,7 +28,7 @@ def chosen_model(state: PageState) -> str | None:
     """The model picked in this tab; None leaves it to the chat and the server."""
     offered = [model.id for model in state.offer.models] if state.offer else []
     # The widget knows of a choice made a moment ago, the state of one whose widget this run has not come to yet.
-    choice: str | None = st.session_state.get(_CHOICE) or state.model
+    choice: str | None = st.session_state.get(_CHOICE, state.model)
     return choice if choice in offered and len(offered) > 1 else None
 
 
@@ -32,11 +36,13 @@ def show_model_choice(state: PageState) -> None:
     """A choice where there is one."""
     if state.offer is None or len(state.offer.models) < 2:
         return
-    with st.container(key="ck-models"):
+    names = [model.id for model in state.offer.models]
+    with st.container(key="ck-models", width="content"):
         state.model = st.selectbox(
             "Model",
-            [model.id for model in state.offer.models],
+            [_AUTOMATIC, *names] if QUOTES in names else names,
             key=_CHOICE,
+            format_func=lambda name: _NAMES.get(name, name),
             label_visibility="collapsed",
             width=240,
             persist_state="session",
@@ -61,9 +67,13 @@ def show_honest_line(state: PageState) -> None:
     """Under the composer: that what answers is the small built-in model, and where to learn how to change that."""
     if state.offer is None or state.notice_dismissed or not any(model.builtin for model in state.offer.models):
         return
+    if chosen_model(state) == QUOTES or (chosen_model(state) is None and state.asks_documents):
+        words = "Answers are sentences from your documents, word for word."
+    else:
+        words = "This is the small built-in model: quick to try, and often wrong."
     with st.container(key="ck-honest", horizontal=True, gap=None, horizontal_alignment="center"):
         st.html(
-            '<p class="ck-honest" role="note">This is the small built-in model: quick to try, and often wrong.</p>',
+            f'<p class="ck-honest" role="note">{words}</p>',
             width="content",
         )
         if st.button("Connect a better one", key="ck-connect", type="tertiary"):

@@ -1,5 +1,6 @@
 """What one open tab remembers between two runs of the script, in Streamlit's session state. It ends with the tab."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 from uuid import uuid4
@@ -7,7 +8,7 @@ from uuid import uuid4
 import streamlit as st
 
 from chatkeep_ui.chat_ids import find_chat_id
-from chatkeep_ui.chat_records import Account, ModelOffer
+from chatkeep_ui.chat_records import NO_DOCUMENTS, Account, DocumentUse, ModelOffer
 from chatkeep_ui.click import Click
 
 _KEY = "chatkeep"
@@ -54,7 +55,9 @@ class Undoable:
 
 @dataclass(slots=True)
 class PageState:
-    """Typed, unlike the dictionary it lies in."""
+    """Typed, unlike the dictionary it lies in. `documents` is for the next new chat; `asks_documents` says of the one on
+    show whether its answers draw on any.
+    """
 
     owner: str = ""
     account: Account | None = None
@@ -70,6 +73,12 @@ class PageState:
     found: str | None = None
     undoable: Undoable | None = None
     temporary: bool = False
+    documents: DocumentUse = NO_DOCUMENTS
+    to_choose: DocumentUse | None = None
+    collections: Mapping[str, str] | None = None
+    collections_at: float = 0.0
+    holds_documents: bool = False
+    asks_documents: bool = False
     untitled: str | None = None
     looks_for_title: int = 0
     attempt: tuple[str, str] = ("", "")
