@@ -84,7 +84,10 @@ _NEEDED_BY_DOCUMENTS = (
 )
 
 # The page's form comes back with words instead of a problem's JSON.
-_TOO_LARGE_LEADS_TO = {"/account/data": "/account/data?error=file_too_large"}
+_TOO_LARGE_LEADS_TO = {
+    "/account/data": "/account/data?error=file_too_large",
+    "/library/upload": "/library?error=document_too_large",
+}
 
 # The provider of CHATKEEP_LLM_BASE_URL where there are others beside it.
 _ONLY = "default"
@@ -223,7 +226,9 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last to be added is the first to see a request."""
-    max_bytes_at = {**MAX_BODY_BYTES_AT, "/documents": settings.upload_megabytes * 1024 * 1024 + _FORM_BYTES}
+    upload_bytes = settings.upload_megabytes * 1024 * 1024 + _FORM_BYTES
+    # The latter is the page's form, which hands its files on to the former.
+    max_bytes_at = MAX_BODY_BYTES_AT | dict.fromkeys(("/documents", "/library/upload"), upload_bytes)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, max_bytes_at=max_bytes_at, leads_to=_TOO_LARGE_LEADS_TO)
     if settings.public_url is not None:
         # Probes and containers ask by address.

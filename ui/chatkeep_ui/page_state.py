@@ -55,8 +55,8 @@ class Undoable:
 
 @dataclass(slots=True)
 class PageState:
-    """Typed, unlike the dictionary it lies in. `documents` is for the next new chat; `asks_documents` says of the one on
-    show whether its answers draw on any.
+    """Typed, unlike the dictionary it lies in. `documents` is for the next new chat; whether the answers of the one on
+    show draw on any, `asks_documents` says.
     """
 
     owner: str = ""

@@ -28,6 +28,7 @@ class Library:
     members: dict[str, dict[str, Json]] = field(default_factory=dict)
     arriving: Json = field(default_factory=lambda: {"status": "ready"})
     asked: list[Json] = field(default_factory=list)
+    traces: dict[str, Json] = field(default_factory=dict)
 
     def add(self, owner: Json, filename: str, **more: Any) -> Json:
         document = {"id": str(uuid7()), "owner": owner["id"], "filename": filename, "collection_id": None}
@@ -91,6 +92,7 @@ def library_routes(api: "ApiStandIn") -> list[Route]:
         route("PUT", "/collections/{id}/members/{member}", _put_member),
         route("DELETE", "/collections/{id}/members/{member}", _remove_member),
         route("POST", "/search", _search),
+        route("GET", "/chat/messages/{id}/trace", _trace),
     ]
 
 
@@ -219,3 +221,7 @@ async def _search(api: "ApiStandIn", user: Json, request: Request) -> Json:
         seen = [each for each in seen if each["collection_id"] in body["collection_ids"]]
     found = [(each, n) for each in seen for n, text in enumerate(TEXTS, 1) if words in text.lower()]
     return {"items": [_passage(each, n) | {"score": 0.9} for each, n in found]}
+
+
+async def _trace(api: "ApiStandIn", user: Json, request: Request) -> Any:
+    return api.library.traces.get(request.path_params["id"]) or api.not_found()

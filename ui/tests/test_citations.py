@@ -4,7 +4,7 @@ import pytest
 
 from chatkeep_ui.answer_html import answer_html
 from chatkeep_ui.answer_stream import Answer
-from chatkeep_ui.chat_records import ChatMessage
+from chatkeep_ui.chat_records import ChatMessage, DocumentUse
 from chatkeep_ui.message_html import growing_html, message_html
 from chatkeep_ui.page_state import PageState
 from chatkeep_ui.sources import Source, read_sources
@@ -93,6 +93,21 @@ def test_sources_stand_under_the_answer_in_order() -> None:
 def test_a_source_leads_to_nothing_but_a_document(document_id: str) -> None:
     chip = Source.read({"n": 1, "document_id": document_id, "chunk": 1, "title": "x"}).chip_html()
     assert 'href="/library/documents/-/1"' in chip
+
+
+def test_an_answer_that_is_from_no_document_says_so() -> None:
+    state, answer = PageState(asks_documents=True), ChatMessage(ONE, None, "assistant", "Hm.", "completed")
+    assert "This answer is not from your documents." in message_html(state, answer, settled=True)
+    assert f'href="/library/answers/{ONE}"' in message_html(state, answer, settled=True)
+    assert "documents" not in message_html(PageState(), answer, settled=True)
+    assert "not from your documents" not in shown("So [1].")
+
+
+def test_whoever_names_collections_means_them_to_be_used() -> None:
+    assert DocumentUse.read({}) == DocumentUse.read({"use_documents": False, "collection_ids": None})
+    assert DocumentUse.read({"collection_ids": [ONE]}) == DocumentUse(on=True, collection_ids=(ONE,))
+    assert DocumentUse.read({"use_documents": False, "collection_ids": [ONE]}).body["collection_ids"] is None
+    assert DocumentUse(on=True).body == {"use_documents": True, "collection_ids": None}
 
 
 def test_a_growing_answer_cites_as_soon_as_passages_are_found() -> None:

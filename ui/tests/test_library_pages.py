@@ -13,10 +13,7 @@ from ui.tests.library_stand_in import TEXTS
 from ui.tests.site import Browser, Site
 
 SOME_ID = "01a204c9-5576-74dd-a0e5-3ae86741e479"
-PATHS = {
-    page.path.replace("{collection_id}", SOME_ID).replace("{document_id}", SOME_ID).replace("{n:int}", "1"): page
-    for page in LIBRARY_PAGES
-}
+PATHS = {re.sub(r"\{\w+\}", SOME_ID, page.path.replace("{n:int}", "1")): page for page in LIBRARY_PAGES}
 HOSTILE = "<img src=x onerror=alert(1)>\u202efdp.exe"
 
 
@@ -205,6 +202,33 @@ def test_documents_are_searched_everywhere_or_in_one_collection(ada: Browser, si
     assert site.api.library.asked[-1]["collection_ids"] == [collection]
     ada.get("/library/search?q=fish&in=../../x")
     assert "collection_ids" not in site.api.library.asked[-1]
+
+
+def test_the_trace_of_an_answer_says_what_became_of_each_passage(ada: Browser, site: Site) -> None:
+    known = site.api.library.add(user(site), "herons.pdf")["id"]
+    found = {"chunk": 2, "score": 0.9, "ranks": {"dense": 1, "bm25": 3}, "shown_as": 1, "left_out": None}
+    gone = {"chunk": 9, "score": 0.1, "ranks": {"bm25": 1}, "shown_as": None, "left_out": "duplicate"}
+    site.api.library.traces[SOME_ID] = {
+        "searched_for": "what <b>herons</b> eat",
+        "meaning": "embedder_slow",
+        "tenants": 2,
+        "milliseconds": {"rights": 0.4, "index": 1.25},
+        "hits": [found | {"document_id": known}, gone | {"document_id": SOME_ID}],
+        "left_out": {"duplicate": 1, "not_readable": 3},
+    }
+    page = ada.get(f"/library/answers/{SOME_ID}").text
+    for words in (
+        "what &lt;b&gt;herons&lt;/b&gt; eat", "did not answer in time", f'href="/library/documents/{known}/2"',
+        "meaning 1., words 3.", "shown as 1",
+        "says the same as another", "not there any more", "3 more were", "1.25 ms",
+    ):  # fmt: skip
+        assert words in page
+
+
+def test_an_answer_without_a_trace_says_so(ada: Browser) -> None:
+    page = ada.get(f"/library/answers/{SOME_ID}")
+    assert page.status_code == 404
+    assert "No documents were searched for this answer" in page.text
 
 
 def test_only_the_pages_that_follow_progress_may_connect(ada: Browser) -> None:

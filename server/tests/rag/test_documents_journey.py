@@ -25,6 +25,12 @@ async def found(app: FastAPI, person: Any, text: str) -> list[str]:
     return [chunk.text for chunk in chunks.values()]
 
 
+async def stored(person: Any) -> int:
+    room = (await person.http.get("/documents/storage")).json()
+    assert room["limit_bytes"] > 0
+    return int(room["used_bytes"])
+
+
 async def test_a_file_is_uploaded_found_and_gone(app: FastAPI, alice: Any, bob: Any, tmp_path: Path) -> None:
     (document,) = await alice.uploaded(PLAN)
     assert document["status"] == "queued"
@@ -36,8 +42,11 @@ async def test_a_file_is_uploaded_found_and_gone(app: FastAPI, alice: Any, bob: 
     assert (chunk["headings"], chunk["filename"]) == (["Harvest"], "plan.md")
     original = await alice.http.get(f"/documents/{document['id']}/content")
     assert original.content == PLAN[1]
+    assert await stored(alice) > len(PLAN[1])
+    assert await stored(bob) == 0
     assert (await alice.http.delete(f"/documents/{document['id']}")).status_code == 204
     assert await found(app, alice, "turnips") == []
+    assert await stored(alice) == 0
     services: DocumentServices = app.state.documents
     await services.eraser.work_off()
     assert [file async for file in services.searched()[0].list_documents()] == []

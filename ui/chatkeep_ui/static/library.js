@@ -127,8 +127,7 @@ function takeOver(page) {
     const shown = row.id ? document.getElementById(row.id) : null;
     before = shown ? replaced(shown, row) : placed(list, row, before);
   }
-  const room = page.getElementById("storage");
-  if (room) document.getElementById("storage")?.replaceWith(room);
+  for (const part of page.querySelectorAll("[data-fresh]")) document.getElementById(part.id)?.replaceWith(part);
   lookAgain(LOOK_EVERY);
 }
 
