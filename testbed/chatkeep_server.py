@@ -20,6 +20,8 @@ GENEROUS = {
     "CHATKEEP_LIMIT_LOGIN": "10000/minute",
     "CHATKEEP_LIMIT_SEND": "10000/minute",
     "CHATKEEP_LLM_BASE_URL": "scripted:",
+    # Found by their words alone: the built-in model takes seconds to load, and a core.
+    "CHATKEEP_EMBEDDING_MODEL": "none",
 }
 # Answers that a test leaves running are not waited for, and nothing is asked of a model but what the test asks.
 _PREDICTABLE = {"CHATKEEP_DRAIN_SECONDS": "0", "CHATKEEP_AUTO_TITLES": "false"}

@@ -17,6 +17,9 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/chat/sessions/{session_id}"): {"title": "mine now"},
     ("PATCH", "/auth/passkeys/{passkey_id}"): {"name": "mine now"},
     ("PATCH", "/admin/users/{user_id}"): {"role": "admin"},
+    ("PATCH", "/collections/{collection_id}"): {"name": "mine now"},
+    ("POST", "/collections/{collection_id}/members"): {"email": "mallory@example.org", "role": "editor"},
+    ("PUT", "/collections/{collection_id}/members/{user_id}"): {"role": "editor"},
 }
 # Operations that take an id in the body.
 SEND = ("POST", "/chat/send")
@@ -36,8 +39,16 @@ def ids_of(victim: Person) -> dict[str, str]:
     accepted = victim.start(chat, "count to 100000 [[delay 20ms]]")
     sid = victim.http.get("/auth/logins").json()["items"][0]["sid"]
     key = victim.http.post("/auth/api-keys", json={"name": "backup", "scopes": ["chat"]}).json()["id"]
+    collection = victim.http.post("/collections", json={"name": "private"}).json()["id"]
+    files = {"file": ("plan.txt", b"private")}
+    document = victim.http.post("/documents", data={"collection_id": collection}, files=files).json()["items"][0]["id"]
+    # Followed to its end: from then on there is a passage to be denied.
+    victim.http.get(f"/documents/{document}/events")
     return {
         "session_id": chat,
+        "collection_id": collection,
+        "document_id": document,
+        "n": "1",
         "generation_id": accepted["generation_id"],
         "message_id": accepted["message_id"],
         "sid": sid,
@@ -76,13 +87,13 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
     spec = alice.http.get("/openapi.json").json()
     with_ids = [operation for operation in operations(spec) if "{" in operation[1] or operation == SEND]
     ids = ids_of(alice)
-    nothing = dict.fromkeys(ids, UNKNOWN)
+    nothing = dict.fromkeys(ids, UNKNOWN) | {"n": "1"}
     for method, path in with_ids:
         stranger = ask(bob, method, path, ids)
         assert stranger[0] == (403 if path.startswith("/admin/") else 404), (method, path, stranger)
         assert stranger == ask(bob, method, path, nothing), (method, path)
     # The walk is worth what it walked: a route that hides from the list would pass unseen.
-    assert len(with_ids) == 25
+    assert len(with_ids) == 39
     assert alice.http.get(f"/chat/sessions/{ids['session_id']}").json()["title"] == "private"
     assert alice.messages(ids["session_id"])[1]["status"] == "running"
     alice.http.post(f"/chat/generations/{ids['generation_id']}/stop")
@@ -93,6 +104,9 @@ def test_every_operation_needs_a_sign_in_or_says_it_is_public(alice: Person) -> 
     stranger = Person(str(alice.http.base_url), "nobody")
     ids = (
         "session_id",
+        "collection_id",
+        "document_id",
+        "n",
         "generation_id",
         "message_id",
         "sid",

@@ -68,11 +68,21 @@ class Client:
 
 
 @pytest.fixture
-async def alice(app: FastAPI) -> Client:
+async def ada(app: FastAPI) -> Client:
     await signed_in(app.state.auth, "first@example.com")
-    return Client(app, await signed_in(app.state.auth, "alice@example.com"))
+    return Client(app, await signed_in(app.state.auth, "ada@example.com"))
 
 
 @pytest.fixture
-async def bob(app: FastAPI, alice: Client) -> Client:
-    return Client(app, await signed_in(app.state.auth, "bob@example.com"))
+async def ben(app: FastAPI, ada: Client) -> Client:
+    return Client(app, await signed_in(app.state.auth, "ben@example.com"))
+
+
+@pytest.fixture
+def make_client() -> Callable[[FastAPI], Any]:
+    """Somebody at an application of the test's own making."""
+
+    async def make(app: FastAPI) -> Client:
+        return Client(app, await signed_in(app.state.auth, "ada@example.com"))
+
+    return make

@@ -31,22 +31,22 @@ async def stored(person: Any) -> int:
     return int(room["used_bytes"])
 
 
-async def test_a_file_is_uploaded_found_and_gone(app: FastAPI, alice: Any, bob: Any, tmp_path: Path) -> None:
-    (document,) = await alice.uploaded(PLAN)
+async def test_a_file_is_uploaded_found_and_gone(app: FastAPI, ada: Any, ben: Any, tmp_path: Path) -> None:
+    (document,) = await ada.uploaded(PLAN)
     assert document["status"] == "queued"
-    ready = await alice.until_ended(document["id"])
+    ready = await ada.until_ended(document["id"])
     assert (ready["status"], ready["chunks"], ready["done"], ready["total"], ready["error"]) == ("ready", 1, 1, 1, None)
-    assert await found(app, alice, "turnips") == ["Harvest\n\nThe turnips are dug up in October."]
-    assert await found(app, bob, "turnips") == []
-    chunk = (await alice.http.get(f"/documents/{document['id']}/chunks/1")).json()
+    assert await found(app, ada, "turnips") == ["Harvest\n\nThe turnips are dug up in October."]
+    assert await found(app, ben, "turnips") == []
+    chunk = (await ada.http.get(f"/documents/{document['id']}/chunks/1")).json()
     assert (chunk["headings"], chunk["filename"]) == (["Harvest"], "plan.md")
-    original = await alice.http.get(f"/documents/{document['id']}/content")
+    original = await ada.http.get(f"/documents/{document['id']}/content")
     assert original.content == PLAN[1]
-    assert await stored(alice) > len(PLAN[1])
-    assert await stored(bob) == 0
-    assert (await alice.http.delete(f"/documents/{document['id']}")).status_code == 204
-    assert await found(app, alice, "turnips") == []
-    assert await stored(alice) == 0
+    assert await stored(ada) > len(PLAN[1])
+    assert await stored(ben) == 0
+    assert (await ada.http.delete(f"/documents/{document['id']}")).status_code == 204
+    assert await found(app, ada, "turnips") == []
+    assert await stored(ada) == 0
     services: DocumentServices = app.state.documents
     await services.eraser.work_off()
     assert [file async for file in services.searched()[0].list_documents()] == []
