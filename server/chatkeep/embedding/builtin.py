@@ -4,18 +4,18 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
 import sys
 from array import array
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from chatkeep.embedding.minilm import DIMENSION, MODEL
-from chatkeep.embedding.minilm_process import LENGTH_BYTES, frame
 from chatkeep.embedding.port import EmbeddingFailed, Vector
+from chatkeep.processes.frames import frame
+from chatkeep.processes.parent import receive, send, start
 
 _log = logging.getLogger(__name__)
 
@@ -24,9 +24,10 @@ _TEXTS_TOGETHER = 2
 _MOST_WAITING = 1_024
 # A text longer than the model looks at costs only what it takes to cut it; this is many times as much.
 _MOST_CHARACTERS = 20_000
-_KEPT = ("PATH", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "COVERAGE_")
 _PATIENCE = 120.0
 _QUERY, _PASSAGE = 0, 1
+# More threads would take the cores that answer people.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 @dataclass(order=True, slots=True)
@@ -123,21 +124,9 @@ class BuiltinEmbedder:
 
     async def _start(self) -> Process:
         """Start the process and wait until its model is loaded."""
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "chatkeep.embedding.minilm_process",
-            stdin=PIPE,
-            stdout=PIPE,
-            # What a library logs can hold what people wrote.
-            stderr=asyncio.subprocess.DEVNULL,
-            # More threads would take the cores that answer people.
-            env={name: value for name, value in os.environ.items() if name.startswith(_KEPT)}
-            | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-            # Ctrl-C in a terminal goes to the whole group; documents under way shall be finished or saved first.
-            start_new_session=True,
-        )
-        greeting = await _receive(process)
+        command = (sys.executable, "-m", "chatkeep.embedding.minilm_process")
+        process = self._process = await start(*command, variables=_ONE_THREAD)
+        greeting = msgspec.msgpack.decode(await receive(process))
         if isinstance(greeting, str):
             raise EmbeddingFailed(greeting, retryable=False)
         return process
@@ -151,18 +140,8 @@ class BuiltinEmbedder:
 
 
 async def _exchange(process: Process, texts: list[str]) -> list[bytes | None]:
-    if process.stdin is None:
-        raise AssertionError("it was asked for as a pipe")
-    process.stdin.write(frame(texts))
-    await process.stdin.drain()
-    return msgspec.convert(await _receive(process), list[bytes | None])
-
-
-async def _receive(process: Process) -> object:
-    if process.stdout is None:
-        raise AssertionError("it was asked for as a pipe")
-    length = int.from_bytes(await process.stdout.readexactly(LENGTH_BYTES), "big")
-    return msgspec.msgpack.decode(await process.stdout.readexactly(length))
+    await send(process, frame(texts))
+    return msgspec.msgpack.decode(await receive(process), type=list[bytes | None])
 
 
 def unpack(packed: bytes | None) -> Vector | None:

@@ -10,14 +10,14 @@ from typing import TypeVar
 
 import msgspec
 
-from chatkeep.index.edge_wire import LENGTH_BYTES, Call, Greeting, Reply, Request, Update, frame
+from chatkeep.index.edge_wire import Call, Greeting, Reply, Request, Update
 from chatkeep.index.port import IndexSpec, IndexUnavailable
+from chatkeep.processes.frames import frame
+from chatkeep.processes.parent import end, receive, start
 
 _log = logging.getLogger(__name__)
 
 _MOST_WAITING = 512
-# What a library or the tests' coverage needs; no secret of the server's.
-_KEPT = ("PATH", "LANG", "LC_", "TZ", "TMPDIR", "PYTHON", "COVERAGE_")
 _LONGEST_PAUSE = 30.0
 # A process that served this long was not a failed start: the next pause begins at the shortest again.
 _HEALTHY_AFTER = 60.0
@@ -152,38 +152,26 @@ class EdgeProcess:
             OSError: it could not be started.
             _Refused: it says why it cannot serve.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "chatkeep.index.edge_worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # What a library logs can hold what people wrote.
-            stderr=asyncio.subprocess.DEVNULL,
-            env={name: value for name, value in os.environ.items() if name.startswith(_KEPT)},
-            # Ctrl-C in a terminal goes to the whole group; what is being written shall be finished first.
-            start_new_session=True,
-        )
+        process = await start(sys.executable, "-m", "chatkeep.index.edge_worker")
         self._process, self._unanswered_since = process, None
         try:
             await self._follow(process)
             return await process.wait()
         finally:
             self._process = None
-            await _end(process)
+            await end(process, _GRACE)
 
     async def _follow(self, process: asyncio.subprocess.Process) -> None:
         """Hand out the process's replies until there are no more."""
-        if process.stdin is None or process.stdout is None:
-            raise AssertionError("both were asked for as pipes")
+        if process.stdin is None:
+            raise AssertionError("it was asked for as a pipe")
         process.stdin.write(frame(Greeting(str(self._directory.absolute()), os.getpid())))
         process.stdin.writelines(self._unsent)
         self._unsent.clear()
         replies = msgspec.msgpack.Decoder(Reply)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                length = int.from_bytes(await process.stdout.readexactly(LENGTH_BYTES), "big")
-                self._hand_out(replies.decode(await process.stdout.readexactly(length)))
+                self._hand_out(replies.decode(await receive(process)))
 
     def _hand_out(self, reply: Reply) -> None:
         self._unanswered_since = None
@@ -207,16 +195,3 @@ class EdgeProcess:
 
 class _Refused(Exception):
     """The process says that it cannot serve, and why."""
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """The end of its standard input ends the process; one that is deaf to that is killed."""
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        async with asyncio.timeout(_GRACE):
-            await process.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()

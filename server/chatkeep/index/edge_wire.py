@@ -10,9 +10,9 @@ import msgspec
 
 from chatkeep.index.port import IndexSpec, StoredPoint, TenantId
 from chatkeep.index.scope import Scope
+from chatkeep.processes.frames import LENGTH_BYTES
 
 MOST_FRAME_BYTES = 64 * 1024 * 1024
-LENGTH_BYTES = 4
 
 T = TypeVar("T")
 
@@ -112,12 +112,6 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     id: int
     error: str | None
     value: msgspec.Raw = msgspec.Raw(b"\xc0")
-
-
-def frame(message: msgspec.Struct) -> bytes:
-    """The message with its length before it."""
-    body = msgspec.msgpack.encode(message)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
 def take_frames(buffer: bytearray) -> Iterator[bytes]:

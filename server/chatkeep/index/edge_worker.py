@@ -8,15 +8,13 @@ It must never outlive its parent. On Linux the kernel kills it with the parent; 
 the parent is gone. Killed at any moment, it has lost nothing that it acknowledged.
 """
 
-import ctypes
 import os
 import re
 import select
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -38,12 +36,12 @@ from chatkeep.index.edge_wire import (
     Scroll,
     Search,
     Update,
-    frame,
     take_frames,
 )
 from chatkeep.index.port import IndexSpec
+from chatkeep.processes.child import die_with, keep_output
+from chatkeep.processes.frames import frame
 
-_PR_SET_PDEATHSIG = 1
 _READ_BYTES = 1 << 20
 # Optimized when nobody has asked for anything this long, or when so many points wait for it.
 _IDLE_SECONDS = 1.0
@@ -54,10 +52,14 @@ _MOST_TOGETHER = 64
 
 def main() -> None:
     """Serve until standard input ends."""
-    reply = _replier()
+    write = keep_output()
+
+    def reply(message: Reply) -> None:
+        write(frame(message))
+
     inbox = Inbox(0)
     greeting = inbox.greeting()
-    _die_with(greeting.parent)
+    die_with(greeting.parent)
     try:
         shelf = Shelf(Path(greeting.directory))
     except ShelfUnusable as error:
@@ -211,27 +213,6 @@ class Inbox:
         block = os.read(self._fd, _READ_BYTES)
         self._buffer += block
         return bool(block)
-
-
-def _replier() -> Callable[[Reply], None]:
-    """Keep standard output for the replies: whatever a library prints goes where standard error goes."""
-    replies: IO[bytes] = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-
-    def reply(message: Reply) -> None:
-        unsent = memoryview(frame(message))
-        while unsent:
-            unsent = unsent[replies.write(unsent) :]
-
-    return reply
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The parent may have died before the line above took hold.
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,9 @@ It must never outlive its parent. On Linux the kernel kills it with the parent; 
 the parent is gone, however it went.
 """
 
-import ctypes
 import hashlib
 import json
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -20,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1
+from chatkeep.processes.child import die_with, keep_output
+
 _READ_BYTES = 4 << 20
 # Reading the file is the slow part on a cold disk; what remains is llama.cpp's own work on it.
 _SHARE_OF_READING = 0.7
@@ -45,9 +44,13 @@ class ModelFileDamaged(Exception):
 
 def main() -> None:
     """Serve until standard input ends."""
-    report = _reporter()
+    write = keep_output()
+
+    def report(line: dict[str, Any]) -> None:
+        write(json.dumps(line).encode() + b"\n")
+
     config = LlamaConfig(**json.loads(sys.stdin.buffer.readline()))
-    _die_with(config.parent)
+    die_with(config.parent)
     threading.Thread(target=_exit_at_eof, daemon=True).start()
     os.nice(10)
     try:
@@ -58,25 +61,6 @@ def main() -> None:
         os._exit(1)
     report({"url": server.listening_address})
     threading.Event().wait()
-
-
-def _reporter() -> Callable[[dict[str, Any]], None]:
-    """Keep standard output for the reports: whatever llama.cpp prints goes where standard error goes."""
-    reports = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-
-    def report(line: dict[str, Any]) -> None:
-        reports.write(json.dumps(line) + "\n")
-
-    return report
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The parent may have died before the line above took hold.
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def _exit_at_eof() -> None:

@@ -6,16 +6,15 @@ import dataclasses
 import json
 import logging
 import os
-import re
 import secrets
 import sys
 from collections.abc import Callable
 
 from chatkeep.llm.llama_process import LlamaConfig
+from chatkeep.processes.parent import end, start
 
 _log = logging.getLogger(__name__)
 
-_SECRET = re.compile(r"CHATKEEP_|KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _LONGEST_PAUSE = 60.0
 # A process that served this long was not a failed start: the next pause begins at the shortest again.
 _HEALTHY_AFTER = 60.0
@@ -82,24 +81,13 @@ class LlamaSupervisor:
         """
         self.progress = 0.0
         config = dataclasses.replace(self._config, api_key=secrets.token_urlsafe(32), parent=os.getpid())
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "chatkeep.llm.llama_process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # What llama.cpp logs can hold what people wrote.
-            stderr=asyncio.subprocess.DEVNULL,
-            env={name: value for name, value in os.environ.items() if not _SECRET.search(name)},
-            # Ctrl-C in a terminal goes to the whole group; answers under way shall be drained first.
-            start_new_session=True,
-        )
+        process = await start(sys.executable, "-m", "chatkeep.llm.llama_process")
         try:
             await self._follow(process, config)
             return await process.wait()
         finally:
             self._on_change(None)
-            await _end(process)
+            await end(process, _GRACE)
 
     async def _follow(self, process: asyncio.subprocess.Process, config: LlamaConfig) -> None:
         """Read the process's reports until there are no more."""
@@ -117,16 +105,3 @@ class LlamaSupervisor:
                 _log.error("the built-in model could not be loaded: %s", report["error"])
             else:
                 self.progress = report["progress"]
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """The end of its standard input ends the process; one that is deaf to that is killed."""
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        async with asyncio.timeout(_GRACE):
-            await process.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import psutil
 import pytest
 
-from chatkeep.embedding import minilm_process
 from chatkeep.embedding.builtin import BuiltinEmbedder
 from chatkeep.embedding.port import EmbeddingFailed
+from chatkeep.processes.frames import frame
 
 
 @pytest.fixture
@@ -92,4 +92,4 @@ async def test_a_lone_surrogate_is_embedded_like_anything_else(embedder: Builtin
 
 
 def test_a_frame_is_what_the_other_end_reads() -> None:
-    assert minilm_process.frame(["a"]) == b"\x00\x00\x00\x03\x91\xa1a"
+    assert frame(["a"]) == b"\x00\x00\x00\x03\x91\xa1a"

@@ -9,10 +9,11 @@ import pytest
 
 from chatkeep.index.edge_shard import EdgeShard
 from chatkeep.index.edge_shelf import Shelf
-from chatkeep.index.edge_wire import Count, Put, PutPoint, Reply, Request, Scroll, Search, frame
+from chatkeep.index.edge_wire import Count, Put, PutPoint, Reply, Request, Scroll, Search
 from chatkeep.index.edge_worker import Inbox, Worker, reason
 from chatkeep.index.port import TenantId
 from chatkeep.index.scope import scope
+from chatkeep.processes.frames import frame
 from server.tests.index.conftest import SPEC
 
 ALICE = TenantId("u:alice")

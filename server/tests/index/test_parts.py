@@ -5,12 +5,13 @@ import math
 import msgspec
 import pytest
 
-from chatkeep.index.edge_wire import Ping, Request, frame, take_frames
+from chatkeep.index.edge_wire import Ping, Request, take_frames
 from chatkeep.index.fusion import Found, candidates, fuse
 from chatkeep.index.naming import description, index_name, read_description
 from chatkeep.index.port import IndexSpec, TenantId
 from chatkeep.index.scope import Scope, point_id, scope
 from chatkeep.index.words import BM25, WordWeights
+from chatkeep.processes.frames import frame
 
 ALICE = TenantId("u:alice")
 
