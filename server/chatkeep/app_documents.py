@@ -12,12 +12,14 @@ from chatkeep.embedding.selection import BUILTIN, NONE, build_embedder
 from chatkeep.identity import OwnerId
 from chatkeep.index.naming import index_name
 from chatkeep.index.port import Indexes, IndexSpec
+from chatkeep.index.selection import build_indexes
 from chatkeep.parsing.limits import Limits
 from chatkeep.rag.blobs import Blobs
 from chatkeep.rag.dependencies import DocumentServices
 from chatkeep.rag.erasure import Eraser, delete_documents_of
 from chatkeep.rag.ingester import Ingester
 from chatkeep.rag.ingestion import Equipment
+from chatkeep.rag.orphans import Doctor
 from chatkeep.rag.reindexing import Reindexer
 from chatkeep.rag.routes_collections import router as collections_router
 from chatkeep.rag.routes_documents import router as documents_router
@@ -83,6 +85,26 @@ class Documents:
         async with self.services.database.writing(EVERYBODY) as db:
             await delete_documents_of(db, owner, self._clock.now())
             db.on_commit(self.services.eraser.wake)
+
+
+@asynccontextmanager
+async def doctor_for(settings: Settings, *, repair: bool = False) -> AsyncIterator[Doctor]:
+    """A doctor without a server around it: for the command line.
+
+    Raises:
+        ValueError, DatabaseUnusable: see `Database`; or documents are not installed.
+    """
+    secret = settings.qdrant_api_key.get_secret_value() if settings.qdrant_api_key else None
+    indexes = build_indexes(settings.data_dir, settings.qdrant_url, secret)
+    if indexes is None:
+        raise ValueError("There are no documents: chatkeep[documents] is not installed.")
+    database = Database(settings.effective_database_url)
+    try:
+        await database.check()
+        yield Doctor(database, Blobs(settings.data_dir / "documents"), indexes, repair=repair)
+    finally:
+        await indexes.aclose()
+        await database.aclose()
 
 
 def _embedder(settings: Settings) -> tuple[Embedder, str | None]:

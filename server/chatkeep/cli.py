@@ -14,6 +14,7 @@ import click
 
 from chatkeep import identity
 from chatkeep.app import ServerUnusable, prepare
+from chatkeep.cli_doctor import doctor_command
 from chatkeep.cli_users import audit_group, users_group
 from chatkeep.ops import logs
 from chatkeep.serve import serve
@@ -93,6 +94,7 @@ def migrate_command(config_file: Path | None, **given: Any) -> None:
 
 main.add_command(users_group)
 main.add_command(audit_group)
+main.add_command(doctor_command)
 
 
 @main.group("keys")

@@ -1,6 +1,7 @@
 """From the queue to the index, whatever happens on the way: real parser, real embedded index, real databases."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,13 +15,14 @@ from chatkeep.embedding.selection import NoEmbedder
 from chatkeep.identity import OwnerId
 from chatkeep.index.edge import EdgeIndexes
 from chatkeep.index.naming import index_name
-from chatkeep.index.port import IndexSpec, IndexUnavailable, TenantId
+from chatkeep.index.port import IndexSpec, IndexUnavailable, Point, TenantId
 from chatkeep.parsing.limits import Limits
 from chatkeep.rag.blobs import Blobs
 from chatkeep.rag.documents import NewFile, add_document, cancel_document, get_document, new_document_id
 from chatkeep.rag.erasure import Eraser, delete_document, delete_documents_of
 from chatkeep.rag.ingestion import ClaimLost, Equipment, Ingestion
 from chatkeep.rag.ingestion_queue import Claimed, claim_next, disown_all
+from chatkeep.rag.orphans import Doctor, Findings, Remains
 from chatkeep.rag.records import Document, Status
 from chatkeep.rag.reindexing import Reindexer
 from chatkeep.rag.tenants import personal_tenant, tenant_of
@@ -303,6 +305,32 @@ async def test_another_model_indexes_anew_while_the_old_index_answers(
     assert await indexes.list_specs() == [spec]
     # An instance that still has the settings from before leaves things as they are.
     assert not await Reindexer(equipment, indexes, SPEC).move_one()
+
+
+async def test_the_doctor_finds_and_repairs_what_does_not_agree(
+    equipment: Equipment, indexes: EdgeIndexes, alice: OwnerId
+) -> None:
+    kept, lost = await upload(equipment, alice, "kept"), await upload(equipment, alice, "lost")
+    for _ in range(2):
+        await ingest(equipment)
+    look_at = Doctor(equipment.database, equipment.blobs, indexes)
+    assert await look_at.examine() == Findings(documents=2)
+    mine, nobody = personal_tenant(alice), new_document_id()
+    await equipment.index.delete_document(mine, lost.id)
+    await equipment.index.put(mine, [Point(nobody, 1, "orphan", None)])
+    file = equipment.blobs.path(mine, nobody)
+    file.write_text("orphan")
+    os.utime(file, (0, 0))
+    assert await look_at.remains_of(nobody) == Remains(rows=0, chunks=0, points=1, files=1)
+    found = Findings(documents=2, points_without_rows=1, files_without_rows=1, wrong_points=1)
+    assert await look_at.examine() == found
+    assert await Doctor(equipment.database, equipment.blobs, indexes, repair=True).examine() == found
+    moving = Reindexer(equipment, indexes, SPEC)
+    await moving.open()
+    assert await moving.move_one()
+    assert await look_at.examine() == Findings(documents=2)
+    assert not await look_at.remains_of(nobody)
+    assert (await look(equipment, kept)).indexed_in == (await look(equipment, lost)).indexed_in
 
 
 def test_a_tenants_folder_does_not_tell_who_it_is(equipment: Equipment, alice: OwnerId) -> None:
