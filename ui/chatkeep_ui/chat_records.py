@@ -8,6 +8,8 @@ from typing import Any, Final, Self
 from chatkeep_ui.sources import Source, read_sources
 
 RUNNING = frozenset({"queued", "running"})
+# The model that only quotes from documents, and asks no other.
+QUOTES = "quotes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Something that can answer; `progress` runs from 0 to 1 while it loads."""
+    """Something that can answer; `progress` runs from 0 to 1 while it loads. `builtin` is not the one that quotes."""
 
     id: str
     builtin: bool
@@ -186,7 +188,12 @@ class ModelOffer:
         """From /chat/models."""
         items = sorted(body.get("items") or [], key=lambda item: not item.get("default"))
         models = [
-            Model(item["id"], bool(item.get("builtin")), bool(item.get("ready", True)), float(item.get("progress", 1)))
+            Model(
+                item["id"],
+                bool(item.get("builtin")) and item["id"] != QUOTES,
+                bool(item.get("ready", True)),
+                float(item.get("progress", 1)),
+            )
             for item in items
         ]
         return cls(models, str((body.get("error") or {}).get("message") or ""))

@@ -3,16 +3,16 @@
 import streamlit as st
 
 from chatkeep_ui.answer_html import plain_html
+from chatkeep_ui.chat_records import QUOTES
 from chatkeep_ui.labels import label
 from chatkeep_ui.page_state import PageState, page_state
 from chatkeep_ui.problem import ApiError
 from chatkeep_ui.signed_in import client_for, page_key
 
 _CHOICE = "ck-model"
-QUOTES = "quotes"
-# With the model that only quotes beside it, the server chooses better than the first of the list is.
+# Beside the one that quotes, the server chooses better than the small built-in model is.
 _AUTOMATIC = ""
-_NAMES = {_AUTOMATIC: "Best model there is", QUOTES: "quotes: your documents, word for word"}
+_NAMES = {_AUTOMATIC: "Automatic", QUOTES: "quotes: documents word for word"}
 _CONNECT = """
 <p>Any service that speaks the OpenAI protocol will do: Ollama, vLLM, llama.cpp, or a provider. Set these where the
 server runs, in its environment or in a file named <code>.env</code>, and start it again.</p>
@@ -37,10 +37,11 @@ def show_model_choice(state: PageState) -> None:
     if state.offer is None or len(state.offer.models) < 2:
         return
     names = [model.id for model in state.offer.models]
+    leave_it = QUOTES in names and state.offer.models[0].builtin
     with st.container(key="ck-models", width="content"):
         state.model = st.selectbox(
             "Model",
-            [_AUTOMATIC, *names] if QUOTES in names else names,
+            [_AUTOMATIC, *names] if leave_it else names,
             key=_CHOICE,
             format_func=lambda name: _NAMES.get(name, name),
             label_visibility="collapsed",
@@ -64,13 +65,10 @@ def show_model_state(state: PageState) -> None:
 
 
 def show_honest_line(state: PageState) -> None:
-    """Under the composer: that what answers is the small built-in model, and where to learn how to change that."""
-    if state.offer is None or state.notice_dismissed or not any(model.builtin for model in state.offer.models):
+    """Under the composer: that the small built-in model answers, or none, and where to learn how to change that."""
+    words = _honest_words(state)
+    if words is None or state.notice_dismissed:
         return
-    if chosen_model(state) == QUOTES or (chosen_model(state) is None and state.asks_documents):
-        words = "Answers are sentences from your documents, word for word."
-    else:
-        words = "This is the small built-in model: quick to try, and often wrong."
     with st.container(key="ck-honest", horizontal=True, gap=None, horizontal_alignment="center"):
         st.html(
             f'<p class="ck-honest" role="note">{words}</p>',
@@ -81,6 +79,18 @@ def show_honest_line(state: PageState) -> None:
         if st.button("Dismiss this notice", key="ck-dismiss", type="tertiary", icon=":material/close:"):
             state.notice_dismissed = True
             st.rerun()
+
+
+def _honest_words(state: PageState) -> str | None:
+    offered = state.offer.models if state.offer else []
+    chosen = chosen_model(state)
+    if chosen == QUOTES and not state.asks_documents:
+        return "This only quotes from documents: choose some."
+    if not any(model.builtin for model in offered):
+        return None
+    if chosen == QUOTES or (chosen is None and state.asks_documents and len(offered) > 1):
+        return "Answers are quoted from your documents, word for word."
+    return "This is the small built-in model: quick to try, and often wrong."
 
 
 @st.dialog("Connect a better model")
