@@ -111,9 +111,7 @@ class Page:
         area = AccountArea(forms, renewal, vault, requests)
         account_pages = area.routes([*ACCOUNT_PAGES, Confirmation(vault).page, *MANAGE_PAGES, *LIBRARY_PAGES])
         account_pages.append(Route("/chats/{chat_id}/export", ChatExport(area).fetch, methods=["GET"]))
-        account_pages.append(
-            Route("/library/documents/{document_id}/original", OriginalFile(area).fetch, methods=["GET"])
-        )
+        account_pages.append(Route("/library/originals/{document_id}", OriginalFile(area).fetch, methods=["GET"]))
         door = FrontDoor(streamlit, forms, renewal, vault, streams)
         return front_door(door, streamlit, form_pages, account_pages)
 

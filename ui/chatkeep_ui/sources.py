@@ -13,12 +13,13 @@ from chatkeep_ui.wording import visible
 class Source:
     """Attributes:
     n: what it is cited by.
-    chunk: its own number in the document.
+    chunk, last_chunk: the numbers in the document of the first and the last chunk that it is made of.
     """
 
     n: int
     document_id: str
     chunk: int
+    last_chunk: int
     title: str
     page: int | None
 
@@ -27,7 +28,9 @@ class Source:
         """From the citations of a message, or from `retrieval.completed`."""
         document_id, page = find_chat_id(body["document_id"]) or "-", body.get("page")
         title = visible(str(body.get("title") or "Document"))
-        return cls(int(body["n"]), document_id, int(body["chunk"]), title, int(page) if page is not None else None)
+        first = int(body["chunk"])
+        last = int(body.get("last_chunk") or first)
+        return cls(int(body["n"]), document_id, first, last, title, int(page) if page is not None else None)
 
     @property
     def name(self) -> str:
@@ -37,7 +40,8 @@ class Source:
     @property
     def opening(self) -> str:
         """The attributes of a link to it, which leaves the chat where it is."""
-        return f'href="/library/documents/{self.document_id}/{self.chunk}" target="_blank" rel="noopener"'
+        place = f"{self.chunk}-{self.last_chunk}" if self.last_chunk > self.chunk else self.chunk
+        return f'href="/library/documents/{self.document_id}/{place}" target="_blank" rel="noopener"'
 
     def cited_html(self) -> str:
         """Within an answer: its number."""

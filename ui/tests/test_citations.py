@@ -110,6 +110,11 @@ def test_whoever_names_collections_means_them_to_be_used() -> None:
     assert DocumentUse(on=True).body == {"use_documents": True, "collection_ids": None}
 
 
+def test_a_passage_of_several_chunks_is_opened_whole() -> None:
+    (source,) = read_sources([CITED[1] | {"last_chunk": 9}])
+    assert f'href="/library/documents/{ONE}/7-9"' in source.chip_html()
+
+
 def test_a_growing_answer_cites_as_soon_as_passages_are_found() -> None:
     answer = Answer().after("retrieval.completed", {"sources": CITED}).after("message.delta", {"text": "So [1]"})
     assert FIRST in growing_html(answer, "")

@@ -13,7 +13,7 @@ from ui.tests.library_stand_in import TEXTS
 from ui.tests.site import Browser, Site
 
 SOME_ID = "01a204c9-5576-74dd-a0e5-3ae86741e479"
-PATHS = {re.sub(r"\{\w+\}", SOME_ID, page.path.replace("{n:int}", "1")): page for page in LIBRARY_PAGES}
+PATHS = {re.sub(r"\{\w+\}", SOME_ID, page.path.replace("{place}", "1")): page for page in LIBRARY_PAGES}
 HOSTILE = "<img src=x onerror=alert(1)>\u202efdp.exe"
 
 
@@ -27,7 +27,7 @@ def make_collection(browser: Browser, name: str = "Birds") -> str:
     return made.headers["location"].partition("?")[0]
 
 
-@pytest.mark.parametrize("path", [*PATHS, f"/library/documents/{SOME_ID}/original"])
+@pytest.mark.parametrize("path", [*PATHS, f"/library/originals/{SOME_ID}"])
 def test_nobody_looks_at_documents_without_a_sign_in(ada: Browser, site: Site, path: str) -> None:
     answer = site.browser().get(path)
     assert answer.status_code == 303
@@ -74,7 +74,7 @@ def test_notices_are_shown_with_a_document_that_is_ready(ada: Browser, site: Sit
 
 def test_a_document_is_deleted_and_saved(ada: Browser, site: Site) -> None:
     document = site.api.library.add(user(site), "herons.pdf")
-    file = ada.get(f"/library/documents/{document['id']}/original")
+    file = ada.get(f"/library/originals/{document['id']}")
     assert file.content == b"%PDF-1.7"
     assert file.headers["content-disposition"].startswith("attachment")
     ada.submit("/library", do="delete", document=document["id"])
@@ -83,7 +83,7 @@ def test_a_document_is_deleted_and_saved(ada: Browser, site: Site) -> None:
 
 def test_an_original_is_never_shown_in_our_name(ada: Browser, site: Site) -> None:
     document = site.api.library.add(user(site), "page.html")
-    file = ada.get(f"/library/documents/{document['id']}/original")
+    file = ada.get(f"/library/originals/{document['id']}")
     assert file.headers["content-type"] == "application/octet-stream"
     assert file.headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in file.headers["content-security-policy"]
@@ -123,9 +123,21 @@ def test_what_two_passages_share_is_shown_once(ada: Browser, site: Site, monkeyp
     page = ada.get(f"/library/documents/{document['id']}/2").text
     passages = page.partition('<div class="passages">')[2].partition("</nav>")[0]
     assert [passages.count(word) for word in ("One.", "Two.", "Three.", "Four.")] == [1, 1, 1, 1]
+    assert "<mark>One. Two. Three. Four.</mark>" in ada.get(f"/library/documents/{document['id']}/1-3").text
 
 
-@pytest.mark.parametrize("n", ["0", "4", "99999999999999999999", "-1", "x"])
+def test_a_passage_of_several_chunks_is_marked_as_one(ada: Browser, site: Site) -> None:
+    document = site.api.library.add(user(site), "herons.pdf")
+    page = ada.get(f"/library/documents/{document['id']}/1-2").text
+    marked = page.partition("<mark>")[2].partition("</mark>")[0]
+    assert TEXTS[0] in marked
+    assert "They eat fish." in marked
+    assert TEXTS[2] not in marked
+    assert TEXTS[2] in page
+    assert "Page 1 to 2" in page
+
+
+@pytest.mark.parametrize("n", ["0", "4", "9" * 20, "-1", "x", "2-1", "1-9", "0-1", "1-2-3", "1-", "٣"])
 def test_a_passage_that_is_not_there(ada: Browser, site: Site, n: str) -> None:
     document = site.api.library.add(user(site), "herons.pdf")
     assert ada.get(f"/library/documents/{document['id']}/{n}").status_code == 404

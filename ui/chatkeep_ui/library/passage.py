@@ -1,7 +1,12 @@
-"""/library/documents/{id}/{n}: a passage where it stands, between those before and after it. What citations lead to."""
+"""/library/documents/{id}/{n}, or {n}-{m}: a passage where it stands, between what comes before and after it. What
+citations lead to.
+"""
 
 import asyncio
-from collections.abc import Mapping
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 from chatkeep_ui.account.area import AccountPage
 from chatkeep_ui.account.visit import Visit
@@ -9,6 +14,9 @@ from chatkeep_ui.library.records import LibraryDocument, Passage
 from chatkeep_ui.library.shelves import list_collections, path_of
 from chatkeep_ui.problem import NotThere
 
+_PLACE = re.compile(r"([1-9][0-9]{0,8})(?:-([1-9][0-9]{0,8}))?")
+# More than the server ever shows a model as one.
+_MOST_TOGETHER = 8
 _LONGEST_OVERLAP = 1_000
 _GONE = "This passage is not there any more: its document has been deleted, or is no longer shared with you."
 
@@ -21,23 +29,43 @@ async def _load(visit: Visit) -> Mapping[str, object]:
 
 
 async def _around(visit: Visit) -> Mapping[str, object]:
-    path, wanted = path_of("documents", visit.request.path_params["document_id"]), visit.request.path_params["n"]
+    path = path_of("documents", visit.request.path_params["document_id"])
+    first, last = _place(visit.request.path_params["place"])
     document, collections = await asyncio.gather(visit.ask("GET", path), list_collections(visit))
     shown = LibraryDocument.read(document)
-    around = [n for n in (wanted - 1, wanted, wanted + 1) if n == wanted or 1 <= n <= shown.chunks]
-    found = await asyncio.gather(*(visit.ask("GET", f"{path}/chunks/{n}") for n in around))
-    passages = {passage.n: passage for passage in map(Passage.read, found)}
-    passage, before, after = passages[wanted], passages.get(wanted - 1), passages.get(wanted + 1)
+    wanted = [n for n in range(first - 1, last + 2) if first <= n <= last or 1 <= n <= shown.chunks]
+    found = await asyncio.gather(*(visit.ask("GET", f"{path}/chunks/{n}") for n in wanted))
+    passages = [Passage.read(each) for each in found]
+    before = [each for each in passages if each.n < first]
+    cited = [each for each in passages if first <= each.n <= last]
+    after = [each for each in passages if each.n > last]
     return {
         "document": shown,
         "shelf": next((each for each in collections if each.id == shown.collection_id), None),
         "collections": collections,
-        "passage": passage,
-        "before": before,
-        "after": after,
-        "text_before": before.text[: len(before.text) - _overlap(before, passage)] if before else "",
-        "text_after": after.text[_overlap(passage, after) :] if after else "",
+        "cited": cited,
+        "before": before[0] if before else None,
+        "after": after[0] if after else None,
+        "text_before": before[0].text[: len(before[0].text) - _overlap(before[0], cited[0])] if before else "",
+        "text": _together(cited),
+        "text_after": after[0].text[_overlap(cited[-1], after[0]) :] if after else "",
     }
+
+
+def _place(written: str) -> tuple[int, int]:
+    place = _PLACE.fullmatch(written)
+    first, last = (int(place[1]), int(place[2] or place[1])) if place else (0, 0)
+    if not 1 <= first <= last < first + _MOST_TOGETHER:
+        raise NotThere(HTTPStatus.NOT_FOUND, "not_found", _GONE)
+    return first, last
+
+
+def _together(passages: Sequence[Passage]) -> str:
+    text = passages[0].text
+    for one, following in itertools.pairwise(passages):
+        overlap = _overlap(one, following)
+        text += following.text[overlap:] if overlap else f"\n\n{following.text}"
+    return text
 
 
 def _overlap(one: Passage, following: Passage) -> int:
@@ -46,4 +74,4 @@ def _overlap(one: Passage, following: Passage) -> int:
     return next((size for size in range(longest, 0, -1) if one.text.endswith(following.text[:size])), 0)
 
 
-PASSAGE = AccountPage("/library/documents/{document_id}/{n:int}", "library/passage.html", _load)
+PASSAGE = AccountPage("/library/documents/{document_id}/{place}", "library/passage.html", _load)
