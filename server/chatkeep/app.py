@@ -89,6 +89,16 @@ _TOO_LARGE_LEADS_TO = {
     "/library/upload": "/library?error=document_too_large",
 }
 
+_ROUTERS = (
+    sessions_router,
+    branches_router,
+    search_router,
+    transfer_router,
+    generations_router,
+    usage_router,
+    completions_router,
+)
+
 # The provider of CHATKEEP_LLM_BASE_URL where there are others beside it.
 _ONLY = "default"
 
@@ -205,14 +215,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     app.state.readiness_checks = _readiness_checks(settings, parts)
     problems.install(app)
     app.include_router(health.router, dependencies=[Depends(identity.public)])
-    app.include_router(sessions_router)
-    app.include_router(branches_router)
-    app.include_router(search_router)
-    app.include_router(transfer_router)
-    app.include_router(generations_router)
-    app.include_router(usage_router)
-    app.include_router(completions_router)
-    for router in parts.documents.routers if parts.documents is not None else ():
+    for router in (*_ROUTERS, *(parts.documents.routers if parts.documents is not None else ())):
         app.include_router(router)
     identity.mount(app, parts.auth)
     _add_middleware(app, settings)

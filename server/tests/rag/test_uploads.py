@@ -1,6 +1,7 @@
 """Files on their way in, from people who mean no good."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -170,3 +171,27 @@ async def test_adding_by_address_does_not_tell_who_has_an_account(app: FastAPI, 
     unknown = await ada.http.put(f"{path}/0198c0de-0000-7000-8000-000000000000", json={"role": "editor"})
     assert unknown.status_code == 204
     assert len((await ada.http.get(path)).json()["items"]) == 1
+
+
+async def test_an_account_that_ends_takes_its_documents_along(app: FastAPI, ada: Any, ben: Any) -> None:
+    hers, his = await ada.new_collection(), await ben.new_collection()
+    await ben.http.post(f"/collections/{his}/members", json={"email": ada.user.user.email, "role": "editor"})
+    await ada.uploaded(("own.txt", b"own"))
+    await ada.uploaded(("shared.txt", b"shared"), collection_id=hers)
+    (given,) = await ada.uploaded(("given.txt", b"given"), collection_id=his)
+    await ada.http.post(f"/collections/{hers}/members", json={"email": ben.user.user.email})
+    assert len((await ben.http.get("/documents")).json()["items"]) == 2
+    await app.state.auth.deletion.delete_self(ada.user.principal)
+    assert [each["id"] for each in (await ben.http.get("/documents")).json()["items"]] == [given["id"]]
+    assert (await ben.http.get(f"/collections/{hers}")).status_code == 404
+    # What was given counts as his from now on.
+    assert (await ben.http.get("/documents/storage")).json()["used_bytes"] > 0
+    await app.state.documents.eraser.work_off()
+    assert [path.name for path in files_in(app)] == [given["id"]]
+
+
+@pytest.mark.parametrize("name", ["\ud800", "\0", "", " ", "x" * 201, "a\nb", None, 7, ["x"]])
+async def test_a_name_that_is_none_is_refused(ada: Any, name: object) -> None:
+    body = json.dumps({"name": name})
+    answer = await ada.http.post("/collections", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
