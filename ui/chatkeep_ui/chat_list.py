@@ -14,10 +14,10 @@ _LONGEST_SEARCH = 200
 _BRAND = '<div class="ck-brand"><img src="/assets/icon.svg" alt="" width="26" height="26"><span>chatkeep</span></div>'
 # Links that open here and now: Streamlit gives its own a target, which would be another tab.
 _PLACES = (
-    '<nav class="ck-places" aria-label="Other pages"><a href="/library" target="_self">Documents</a>'
     '<a href="/account/archive" target="_self">Archive</a>'
-    '<a href="/account/bin" target="_self">Bin</a><a href="/account/usage" target="_self">Usage</a></nav>'
+    '<a href="/account/bin" target="_self">Bin</a><a href="/account/usage" target="_self">Usage</a>'
 )
+_DOCUMENTS = '<a href="/library" target="_self">Documents</a>'
 
 
 def show_chat_list(client: ApiClient, state: PageState, account: Account) -> None:
@@ -40,7 +40,7 @@ def show_chat_list(client: ApiClient, state: PageState, account: Account) -> Non
                 _show_chats(client, state)
         with st.container(key="ck-foot", gap=None):
             show_undo(state)
-            _show_account(account)
+            _show_account(state, account)
 
 
 def _search_box() -> str:
@@ -69,11 +69,13 @@ def _show_older(state: PageState) -> None:
     state.sessions_shown += SESSIONS_AT_FIRST
 
 
-def _show_account(account: Account) -> None:
+def _show_account(state: PageState, account: Account) -> None:
     name = plain_html(account.name or account.email.split("@")[0])
     email = plain_html(account.email)
     role = '<span class="ck-role">admin</span>' if account.role == "admin" else ""
     who = f'<strong>{name}</strong>{role}<br><span class="ck-mail" title="{email}">{email}</span>'
     leave = '<form method="post" action="/sign-out"><button type="submit">Sign out</button></form>'
     own = f'<a href="/account" target="_self" title="Your account">{who}</a>'
-    st.html(f'{_PLACES}<div class="ck-account">{own}{leave}</div>')
+    places = _DOCUMENTS + _PLACES if state.holds_documents else _PLACES
+    nav = f'<nav class="ck-places" aria-label="Other pages">{places}</nav>'
+    st.html(f'{nav}<div class="ck-account">{own}{leave}</div>')

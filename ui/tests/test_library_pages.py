@@ -9,6 +9,7 @@ from chatkeep_ui.account.notices import NOTICES
 from chatkeep_ui.library import LIBRARY_PAGES
 from chatkeep_ui.library.documents import UPLOAD
 from chatkeep_ui.wording import spoken_bytes, visible
+from ui.tests.api_stand_in import problem
 from ui.tests.library_stand_in import TEXTS
 from ui.tests.site import Browser, Site
 
@@ -56,6 +57,25 @@ def test_a_file_is_added_and_shown_as_far_as_it_is(ada: Browser, site: Site) -> 
     assert 'max="80" value="12"' in page
     assert "Cancel" in page
     assert "Your documents take 3 kB of 10 GB." in page
+
+
+def test_a_server_without_documents_says_so(ada: Browser, site: Site) -> None:
+    site.api.refusals["GET /documents"] = problem(404, "not_found", "There is nothing here that you can see.")
+    assert "not set up for documents" in ada.get("/library").text
+
+
+def test_why_a_file_was_not_taken_is_said_on_the_same_page(ada: Browser, site: Site) -> None:
+    site.api.library.add(user(site), "herons.pdf")
+    for refusal in (
+        problem(507, "storage_full", "Delete some first."),
+        problem(429, "x", "Slow down", {"Retry-After": "9"}),
+    ):
+        site.api.refusals["POST /documents"] = refusal
+        answer = ada.http.post("/library/upload", files={"file": ("a.pdf", b"%PDF")})
+        assert answer.status_code == refusal.status_code
+        assert 'role="alert"' in answer.text
+        assert "herons.pdf" in answer.text
+    assert "larger than what may be uploaded" in ada.get("/library?error=document_too_large").text
 
 
 def test_what_failed_says_why_and_is_tried_again(ada: Browser, site: Site) -> None:

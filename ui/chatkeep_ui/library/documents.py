@@ -13,7 +13,10 @@ from chatkeep_ui.account.visit import Visit
 from chatkeep_ui.chat_ids import find_chat_id
 from chatkeep_ui.library.records import LibraryCollection
 from chatkeep_ui.library.shelves import list_collections, list_documents, path_of
+from chatkeep_ui.problem import NotThere
 from chatkeep_ui.wording import spoken_bytes
+
+_NOT_INSTALLED = "This server is not set up for documents. Whoever runs it can install chatkeep[documents]."
 
 
 async def load_shelf(visit: Visit, collection: LibraryCollection | None) -> Mapping[str, object]:
@@ -27,7 +30,10 @@ async def load_shelf(visit: Visit, collection: LibraryCollection | None) -> Mapp
 
 
 async def _load(visit: Visit) -> Mapping[str, object]:
-    return await load_shelf(visit, None)
+    try:
+        return await load_shelf(visit, None)
+    except NotThere as error:
+        raise NotThere(error.status, error.code, _NOT_INSTALLED) from None
 
 
 async def _load_upload(visit: Visit) -> Mapping[str, object]:
