@@ -18,12 +18,14 @@ from chatkeep import identity
 from chatkeep.chat.accounting import Accounting
 from chatkeep.chat.bin import keep_purging
 from chatkeep.chat.dependencies import ChatServices
+from chatkeep.chat.drawing_on import QUOTING
 from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.open_streams import OpenStreams
 from chatkeep.chat.routes_branches import router as branches_router
 from chatkeep.chat.routes_generations import router as generations_router
 from chatkeep.chat.routes_search import router as search_router
 from chatkeep.chat.routes_sessions import router as sessions_router
+from chatkeep.chat.routes_traces import router as traces_router
 from chatkeep.chat.routes_transfer import router as transfer_router
 from chatkeep.chat.runner import GenerationRunner
 from chatkeep.chat.sessions import delete_sessions_of
@@ -71,6 +73,16 @@ MAX_BODY_BYTES_AT = {
     "/account/data": 32 * 1024 * 1024,
     "/v1/chat/completions": 20 * 1024 * 1024,
 }
+_ROUTERS = (
+    sessions_router,
+    branches_router,
+    search_router,
+    transfer_router,
+    generations_router,
+    traces_router,
+    usage_router,
+    completions_router,
+)
 # What a form takes beside its files.
 _FORM_BYTES = 64 * 1024
 _NEEDED_BY_DOCUMENTS = (
@@ -88,16 +100,6 @@ _TOO_LARGE_LEADS_TO = {
     "/account/data": "/account/data?error=file_too_large",
     "/library/upload": "/library?error=document_too_large",
 }
-
-_ROUTERS = (
-    sessions_router,
-    branches_router,
-    search_router,
-    transfer_router,
-    generations_router,
-    usage_router,
-    completions_router,
-)
 
 # The provider of CHATKEEP_LLM_BASE_URL where there are others beside it.
 _ONLY = "default"
@@ -259,7 +261,7 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
     except (DatabaseUnusable, ValueError) as error:
         raise ServerUnusable(str(error)) from None
     chat_model = _make_chat_model(settings)
-    catalogue = ModelCatalogue(chat_model, monotonic)
+    catalogue = ModelCatalogue(chat_model, monotonic, QUOTING if documents else ())
     quotas = configured_quotas(settings)
     turns = Turns(settings.concurrent_answers, settings.concurrent_answers_per_user)
     accounting = Accounting(quotas, catalogue, settings.llm_context_tokens)
@@ -271,6 +273,7 @@ def _make_parts(settings: Settings, api_url: str, forwarding_key: str) -> Parts:
         turns=turns,
         feed=_make_feed(settings),
         titling=titling,
+        drawing_on=documents.drawing_on(catalogue) if documents else None,
         drain_seconds=settings.drain_seconds,
     )
     chat = ChatServices(

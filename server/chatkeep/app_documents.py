@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from chatkeep.chat.drawing_on import DrawingOn
 from chatkeep.db import Database, DatabaseClock
 from chatkeep.embedding.minilm import ModelMissing, find_model
 from chatkeep.embedding.port import Embedder
@@ -13,6 +14,7 @@ from chatkeep.identity import OwnerId
 from chatkeep.index.naming import index_name
 from chatkeep.index.port import Indexes, IndexSpec
 from chatkeep.index.selection import build_indexes
+from chatkeep.llm.catalogue import ModelCatalogue
 from chatkeep.parsing.limits import Limits
 from chatkeep.rag.blobs import Blobs
 from chatkeep.rag.dependencies import DocumentServices
@@ -21,8 +23,10 @@ from chatkeep.rag.ingester import Ingester
 from chatkeep.rag.ingestion import Equipment
 from chatkeep.rag.orphans import Doctor
 from chatkeep.rag.reindexing import Reindexer
+from chatkeep.rag.retrieve import Retriever
 from chatkeep.rag.routes_collections import router as collections_router
 from chatkeep.rag.routes_documents import router as documents_router
+from chatkeep.rag.routes_search import router as search_router
 from chatkeep.rag.upload import Room
 from chatkeep.row_security import EVERYBODY
 from chatkeep.settings import Settings
@@ -39,7 +43,7 @@ class Documents:
         ValueError: the settings name something that cannot be used; the text says which.
     """
 
-    routers = (documents_router, collections_router)
+    routers = (documents_router, collections_router, search_router)
 
     def __init__(self, settings: Settings, database: Database, indexes: Indexes) -> None:
         embedder, tokenizer = _embedder(settings)
@@ -57,6 +61,7 @@ class Documents:
             embedder,
             indexes,
             self._reindexer.searched,
+            Retriever(database, embedder, self._reindexer.searched),
             # One owner's never take all places, where there are several.
             Ingester(equipment, settings.documents_at_once, max(1, settings.documents_at_once - 1)),
             Eraser(database, blobs, indexes, clock.now),
@@ -79,6 +84,10 @@ class Documents:
             for task in (erasing, moving):
                 task.cancel()
             await asyncio.wait((erasing, moving))
+
+    def drawing_on(self, catalogue: ModelCatalogue) -> DrawingOn:
+        """For the answers in chats."""
+        return DrawingOn(catalogue, self.services.retriever, self.services.embedder)
 
     async def forget(self, owner: OwnerId) -> None:
         """Delete everything of an owner who is no more."""

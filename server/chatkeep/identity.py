@@ -61,6 +61,7 @@ __all__ = [
     "DocumentsOwner",
     "OwnerId",
     "PolicyFirst",
+    "ReadsDocuments",
     "Role",
     "SigningKeys",
     "WatchLogin",
@@ -137,6 +138,15 @@ DocumentsOwner = Annotated[OwnerId, Depends(_documents_owner)]
 """For documents and collections: a person, or their API key with the scope `documents`; 401 for everybody else."""
 
 
+async def _reads_documents(request: Request) -> bool:
+    principal = identity_of(request.scope).principal
+    return principal is not None and (not principal.is_limited or DOCUMENTS_SCOPE in principal.scopes)
+
+
+ReadsDocuments = Annotated[bool, Depends(_reads_documents)]
+"""Whether an answer for this caller may draw on documents: an API key for chats alone does not open them."""
+
+
 def owned(parameter: str) -> Any:
     """Among a route's dependencies: what `parameter` names is its owner's alone, and to all others it is not there."""
     return Depends(owner_of(parameter, scope=CHAT_SCOPE))
@@ -200,7 +210,7 @@ def make_auth(
         ValueError: the keys cannot be read or made, or mail cannot be sent this way; the message names the setting.
     """
     keys = signing_keys(settings)
-    names = ("send", "import", "upload", "share")
+    names = ("send", "import", "upload", "share", "search")
     limits = {name: Limit.parse(getattr(settings, f"limit_{name}")) for name in names}
     shared = shared or _by_the_database(database)
     return Auth(

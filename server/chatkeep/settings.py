@@ -183,6 +183,7 @@ class Settings(BaseModel):
     limit_send: RateLimit = Field("60/minute", description="Messages per user.")
     limit_import: RateLimit = Field("60/hour", description="Files of chats to import, per user.")
     limit_upload: RateLimit = Field("600/hour", description="Uploads per user.")
+    limit_search: RateLimit = Field("120/minute", description="Searches of documents per user, beside their messages.")
     limit_share: RateLimit = Field("60/hour", description="Times that a user may share a collection with somebody.")
     import_megabytes: int = Field(
         512,

@@ -22,13 +22,14 @@ from chatkeep.settings import Settings
 
 pytest_plugins = ["authkeep.pytest_plugin"]
 
-OPERATIONS = 100
+OPERATIONS = 102
 UNKNOWN = "0198c0de-0000-7000-8000-000000000000"
 BODIES = {
     "POST /chat/send": lambda ids: {"session_id": ids["session_id"], "message": "x"},
     "PATCH /chat/sessions/{session_id}": lambda _: {"title": "mine now"},
     "PATCH /auth/passkeys/{passkey_id}": lambda _: {"name": "mine now"},
     "POST /chat/sessions": lambda _: {"title": "new"},
+    "POST /search": lambda _: {"query": "x"},
     "POST /collections": lambda _: {"name": "new"},
     "PATCH /collections/{collection_id}": lambda _: {"name": "mine now"},
     "POST /collections/{collection_id}/members": lambda _: {"email": "victim-1@example.com"},
@@ -62,8 +63,10 @@ class Chatkeep:
             assert answer.status < 300, answer
             return answer.content
 
-        session_id = (await make("/chat/sessions", {"title": "private"}))["id"]
+        session_id = (await make("/chat/sessions", {"title": "private", "use_documents": True}))["id"]
         accepted = await make("/chat/send", {"session_id": session_id, "message": "hello"})
+        async for _ in self.app.state.chat.runner.find_log(accepted["generation_id"]).follow(0, until=lambda: False):
+            pass
         key = await make("/auth/api-keys", {"name": "backup", "scopes": ["chat"]})
         await add_passkey(self.auth, victim, SoftwareAuthenticator("http://localhost:8000"))
         (passkey,) = await self.auth.mfa.passkeys.list_all(victim.principal)

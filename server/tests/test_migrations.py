@@ -34,7 +34,7 @@ def next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_migration(file: Path, body: str) -> None:
-    head = 'import sqlalchemy as sa\nfrom alembic import op\nrevision = "9999_next"\ndown_revision = "0005_documents"\n'
+    head = 'import sqlalchemy as sa\nfrom alembic import op\nrevision = "9999_next"\ndown_revision = "0006_retrieval"\n'
     file.write_text(f"{head}\n\ndef upgrade() -> None:{body}")
 
 
@@ -105,7 +105,7 @@ async def test_a_migration_that_leaves_orphans_is_undone(tmp_path: Path, alice: 
 async def test_a_newer_database_is_refused_in_words(database: Database) -> None:
     async with database.writing(EVERYBODY) as db:
         await db.execute(
-            text("UPDATE alembic_version SET version_num = '9999_next' WHERE version_num = '0005_documents'")
+            text("UPDATE alembic_version SET version_num = '9999_next' WHERE version_num = '0006_retrieval'")
         )
     assert not await is_current(database)
     with pytest.raises(DatabaseUnusable, match=r"CHATKEEP_DATABASE_URL: .*newer chatkeep .*9999_next"):

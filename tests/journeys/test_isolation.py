@@ -93,7 +93,7 @@ def test_no_operation_opens_another_users_object(alice: Person, bob: Person) -> 
         assert stranger[0] == (403 if path.startswith("/admin/") else 404), (method, path, stranger)
         assert stranger == ask(bob, method, path, nothing), (method, path)
     # The walk is worth what it walked: a route that hides from the list would pass unseen.
-    assert len(with_ids) == 39
+    assert len(with_ids) == 40
     assert alice.http.get(f"/chat/sessions/{ids['session_id']}").json()["title"] == "private"
     assert alice.messages(ids["session_id"])[1]["status"] == "running"
     alice.http.post(f"/chat/generations/{ids['generation_id']}/stop")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from chatkeep.chat.generations import find_generation, list_running_ids, set_states
 from chatkeep.chat.messages import find_message, list_path, set_statuses
-from chatkeep.chat.prompt import build_prompt, estimate_tokens
+from chatkeep.chat.prompt import build_prompt, estimate_tokens, passage_tokens
 from chatkeep.chat.records import Generation, Message, State
 from chatkeep.db import Database, Db
 from chatkeep.identity import OwnerId
@@ -37,10 +37,13 @@ class Accounting:
     context_tokens: int
 
     async def prompt_for(self, db: Db, owner: OwnerId, generation: Generation) -> list[PromptMessage]:
-        """What the generation's model is asked."""
+        """What the generation's model is asked; there is room for passages where it draws on documents."""
         max_bytes = self.context_tokens * _MAX_BYTES_PER_CONTEXT_TOKEN
         path = await list_path(db, owner, generation.session_id, generation.user_message_id, max_bytes)
-        return build_prompt(path, self.context_tokens)
+        return build_prompt(path, self.context_tokens - self._for_passages(generation))
+
+    def _for_passages(self, generation: Generation) -> int:
+        return passage_tokens(self.context_tokens) if generation.documents is not None else 0
 
     async def reserve(self, db: Db, owner: OwnerId, generation: Generation, payer: Payer, now: datetime) -> None:
         """Hold what the answer may use, in the transaction that has just written its question.
@@ -51,6 +54,7 @@ class Accounting:
         prompt_tokens = at_most = 0
         if self.quotas.need_estimate(payer.role):
             prompt_tokens = estimate_prompt(await self.prompt_for(db, owner, generation))
+            prompt_tokens += self._for_passages(generation)
             at_most = min(self.context_tokens, _MOST_HELD_TOKENS)
         claim = Claim(generation.id, self.known_as(generation.model), prompt_tokens, at_most)
         await self.quotas.reserve(db, owner, payer, claim, now)

@@ -1,34 +1,41 @@
 """One generation at work: from the prompt to its final state, whatever happens on the way.
 
-generation.created ──> (reasoning.delta … ──>) message.delta … ──> usage ──> one terminal event, once SQL holds the same
+generation.created ──> (retrieval.completed ──>) (reasoning.delta … ──>) message.delta … ──> usage ──> one terminal
+event, once SQL holds the same
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from chatkeep.chat.accounting import Accounting, estimate_prompt, mark_turns
+from chatkeep.chat.drawing_on import DrawingOn, Grounds
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.generations import Ending, find_generation, finish_generation
-from chatkeep.chat.messages import write_answer, write_reasonings
+from chatkeep.chat.messages import write_answer, write_reasonings, write_sources
 from chatkeep.chat.records import Generation, State
+from chatkeep.chat.traces import write_retrieval
 from chatkeep.db import Database, Db
+from chatkeep.errors import ChatkeepError
 from chatkeep.identity import OwnerId
 from chatkeep.limits.quotas import Outcome
 from chatkeep.limits.tokens import Tokens
 from chatkeep.limits.turns import Turns
-from chatkeep.llm.model import ChatModel, ModelError, PromptMessage, Usage
+from chatkeep.llm.model import ChatModel, Chunk, ModelError, PromptMessage, Usage
 from chatkeep.outages import AWAY
+from chatkeep.rag import quotes
 from chatkeep.settings_quotas import MICROS
 
 log = logging.getLogger(__name__)
 
 _HEARTBEAT_SECONDS = 15.0
 _AGAIN_SECONDS = 1.0
+# Of HTTP: what is refused so is no fault of the question.
+_MAY_WORK_LATER = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Equipment:
     accounting: Accounting
     turns: Turns
     now: Callable[[], datetime]
+    drawing_on: DrawingOn
 
 
 class Answering:
@@ -63,6 +71,7 @@ class Answering:
         self._reason = "shutdown"
         self._failure: dict[str, object] | None = None
         self.model = generation.model
+        self._grounds: Grounds | None = None
         self._usage: Usage | None = None
         self._provider: str | None = None
         self._prompt_tokens = 0
@@ -101,10 +110,13 @@ class Answering:
         except asyncio.CancelledError:
             self._ending = self._ending or State.INTERRUPTED
         except ModelError as error:
-            self._fail(error)
+            self._fail(error.code, error.message, retryable=error.retryable)
+        except ChatkeepError as refusal:
+            self._fail(refusal.code, refusal.detail, retryable=refusal.status >= _MAY_WORK_LATER)
         except Exception:  # whatever breaks in here must not leave the generation running for ever
             log.exception("generation %s failed", self.generation.id)
-            self._fail(ModelError("The answer could not be written because of a fault in the server."))
+            message = "The answer could not be written because of a fault in the server."
+            self._fail(ModelError.code, message, retryable=True)
         # From here on the ending is decided: a stop or a drain that comes now finds it so, and cancels nothing.
         self._ending = self._ending or State.COMPLETED
         await self._tell_end(self._ending)
@@ -125,17 +137,50 @@ class Answering:
     async def _ask(self, model: str) -> None:
         equipment = self._equipment
         self.waits = False
-        prompt = await self._read_prompt()
+        prompt: Sequence[PromptMessage] = await self._read_prompt()
+        if self.generation.documents is not None:
+            prompt = await self._find_passages(prompt)
         self._prompt_tokens = estimate_prompt(prompt)
-        async with aclosing(equipment.chat_model.stream(model, prompt)) as chunks:
-            async for chunk in chunks:
-                if chunk.reasoning:
-                    self.log.append_reasoning(chunk.reasoning)
-                if chunk.text:
-                    self.log.append_text(chunk.text)
-                self._usage = chunk.usage or self._usage
-                self._provider = chunk.provider or self._provider
-                self._finish_reason = chunk.finish_reason or self._finish_reason
+        if model == quotes.MODEL:
+            await self._hear(equipment.drawing_on.quote(self._grounds))
+        else:
+            await self._hear(equipment.chat_model.stream(model, prompt))
+
+    async def _hear(self, answer: AsyncGenerator[Chunk, None]) -> None:
+        checked = self._grounds.checked if self._grounds else None
+        try:
+            async with aclosing(answer) as chunks:
+                async for chunk in chunks:
+                    if chunk.reasoning:
+                        self.log.append_reasoning(chunk.reasoning)
+                    if text := checked.feed(chunk.text) if checked else chunk.text:
+                        self.log.append_text(text)
+                    self._usage = chunk.usage or self._usage
+                    self._provider = chunk.provider or self._provider
+                    self._finish_reason = chunk.finish_reason or self._finish_reason
+        finally:
+            # However it ends, what was held back to be checked is part of it.
+            if checked and (text := checked.end()):
+                self.log.append_text(text)
+
+    async def _find_passages(self, prompt: Sequence[PromptMessage]) -> Sequence[PromptMessage]:
+        """The prompt with what was found."""
+        while self._grounds is None:
+            try:
+                self._grounds = await self._look(prompt)
+            except AWAY:
+                await asyncio.sleep(_AGAIN_SECONDS)
+        self.log.append_sources(self._grounds.sources)
+        return self._grounds.prompt
+
+    async def _look(self, prompt: Sequence[PromptMessage]) -> Grounds:
+        """What is found is written down before it is told: whoever comes later is told the same."""
+        equipment, owner, message_id = self._equipment, self._owner, self.generation.message_id
+        context_tokens, now = equipment.accounting.context_tokens, equipment.now()
+        grounds = await equipment.drawing_on.find(owner, self.generation, prompt, context_tokens)
+        citable, trace = grounds.citable, grounds.told
+        await equipment.database.write(owner, lambda db: write_retrieval(db, owner, message_id, citable, trace, now))
+        return grounds
 
     async def _read_prompt(self) -> list[PromptMessage]:
         """What the model is asked. A database that is away is waited for: it is no reason to give an answer up."""
@@ -150,10 +195,10 @@ class Answering:
             except AWAY:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
-    def _fail(self, error: ModelError) -> None:
+    def _fail(self, code: str, message: str, *, retryable: bool) -> None:
         if self._ending is None:
             self._ending = State.FAILED
-            self._failure = {"code": error.code, "message": error.message, "retryable": error.retryable}
+            self._failure = {"code": code, "message": message, "retryable": retryable}
 
     async def _tell_end(self, decided: State) -> None:
         """Not before SQL holds it: in an outage somebody else may find this generation dead, and write that down."""
@@ -205,6 +250,8 @@ class Answering:
         usage = self._usage_fields()
         message_id = self.generation.message_id
         await write_answer(db, self._owner, message_id, self.log.text, status, self.model, usage, self._failure)
+        if self._grounds is not None:
+            await write_sources(db, self._owner, message_id, self._grounds.cited)
         if self.log.reasoning:
             await write_reasonings(db, {message_id: self.log.reasoning})
 

@@ -5,6 +5,8 @@ ChatkeepError
 ├─ IdempotencyKeyReused    409   the key came before with another request
 ├─ ParentNotAnswerable     422   the parent is not a message of this session that can be continued
 ├─ NotAnswerable           422   there is no question that could be answered once more
+├─ DocumentsClosed         403   an API key for chats alone is used for an answer from documents
+├─ NoDocuments             422   documents are to be used, and there are none here, or the message leaves them out
 ├─ ImportInvalid           422   the file is none that chats could be read from
 ├─ UploadTooSlow           408   a file that is imported trickles in
 ├─ ImportsBusy             503   others' files are being imported, and go on being
@@ -61,6 +63,28 @@ class NotAnswerable(ChatkeepError):
 
     def __init__(self) -> None:
         super().__init__("Only an answer to a message of yours, or that message itself, can be answered once more.")
+
+
+class DocumentsClosed(ChatkeepError):
+    """What may read chats need not be able to read documents through them."""
+
+    status = 403
+    code = "insufficient_scope"
+    title = "This API key does not open documents"
+
+    def __init__(self) -> None:
+        super().__init__("An answer from documents needs an API key with the scope documents beside chat.")
+
+
+class NoDocuments(ChatkeepError):
+    """Documents cannot be drawn on, or the model that only quotes them was asked without."""
+
+    status = 422
+    code = "no_documents"
+    title = "There are no documents to draw on"
+
+    def __init__(self) -> None:
+        super().__init__("Let the message use documents, where this server has them, or choose another model.")
 
 
 class ImportInvalid(ChatkeepError):

@@ -143,6 +143,11 @@ class EventLog:
         self._add_thought(text)
         self.append("reasoning.delta", {"text": text})
 
+    def append_sources(self, sources: list[dict[str, Any]]) -> None:
+        """A `retrieval.completed`: what the answer is written from, which a snapshot says again."""
+        self.append("retrieval.completed", {"sources": sources})
+        self.opening = {**self.opening, "sources": sources}
+
     def take(self, batch: bytes) -> None:
         """Keep events as another process has numbered and encoded them; what is known already is passed over.
 
@@ -166,6 +171,8 @@ class EventLog:
         if is_snapshot or event.seq == 1:
             fields: dict[str, Any] = msgspec.json.decode(data)
             self.opening = {key: value for key, value in fields.items() if key not in _NOT_THE_OPENING}
+        elif event.type == "retrieval.completed":
+            self.opening = {**self.opening, "sources": msgspec.json.decode(data)["sources"]}
         if is_snapshot:
             self.restart(event.seq, self.opening, event.text, event.reasoning)
         elif event.seq > self.last_seq + 1:

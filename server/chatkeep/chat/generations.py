@@ -57,6 +57,12 @@ class Checkpoint:
     text: str
     reasoning: str
     usage: dict[str, int] | None
+    citations: list[dict[str, Any]]
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """What a snapshot says beside the text."""
+        return self.generation.opening | ({"sources": self.citations} if self.citations else {})
 
 
 async def add_generation(db: Db, owner: OwnerId, generation: Generation, now: datetime) -> None:
@@ -136,12 +142,14 @@ async def list_seqs(db: Db, generation_ids: Sequence[str]) -> dict[str, tuple[in
 async def find_checkpoint(db: Db, generation_id: str) -> Checkpoint | None:
     """What SQL holds of an answer, for a mirror whose owner has been asked for already."""
     statement = (
-        select(generations, messages.c.content, messages.c.reasoning, messages.c.usage)
+        select(generations, messages.c.content, messages.c.reasoning, messages.c.usage, messages.c.citations)
         .join(messages, messages.c.id == generations.c.message_id)
         .where(generations.c.id == generation_id)
     )
     row = (await db.execute(statement)).mappings().first()
-    return Checkpoint(_generation(row), row["content"], row["reasoning"] or "", row["usage"]) if row else None
+    if row is None:
+        return None
+    return Checkpoint(_generation(row), row["content"], row["reasoning"] or "", row["usage"], row["citations"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,12 @@ async def write_answer(
     await db.execute(_WRITE, {"of_owner": owner, "message": message_id, **values})
 
 
+async def write_sources(db: Db, owner: OwnerId, message_id: str, citations: list[dict[str, Any]]) -> bool:
+    """What an answer may cite, while it is being written, and then what it does; False if it is not there any more."""
+    values = {"of_owner": owner, "message": message_id, "citations": citations}
+    return bool((await db.execute(_WRITE, values)).rowcount)
+
+
 async def write_reasonings(db: Db, reasonings: Mapping[str, str]) -> None:
     """What models thought before they answered, by message id; few do, and fewer endpoints tell. As `write_texts`."""
     statement = update(messages).where(messages.c.id == bindparam("message")).values(reasoning=bindparam("thoughts"))

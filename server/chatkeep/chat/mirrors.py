@@ -143,11 +143,11 @@ def catch_up(event_log: EventLog, checkpoint: Checkpoint) -> None:
     last_seq = generation.last_seq or 0
     if generation.state.is_running:
         if last_seq > event_log.last_seq:
-            event_log.restart(last_seq, generation.opening, checkpoint.text, checkpoint.reasoning)
+            event_log.restart(last_seq, checkpoint.opening, checkpoint.text, checkpoint.reasoning)
         return
     before_the_end = last_seq - (2 if checkpoint.usage else 1)
     if before_the_end > event_log.last_seq:
-        event_log.restart(before_the_end, generation.opening, checkpoint.text, checkpoint.reasoning)
+        event_log.restart(before_the_end, checkpoint.opening, checkpoint.text, checkpoint.reasoning)
     if checkpoint.usage and event_log.last_seq == before_the_end:
         event_log.append("usage", dict(checkpoint.usage))
     event_log.append(f"generation.{generation.state}", generation.ending)

@@ -13,6 +13,9 @@ SYSTEM_PROMPT = "You are a helpful assistant. Answer in the language of the ques
 _TOKENS_PER_TURN = 6
 # Of the context, this part is left for the answer.
 _ANSWER_SHARE = 0.25
+# And this one for passages of documents, where the answer draws on some: more of them help no more.
+_PASSAGE_SHARE = 0.35
+_MOST_PASSAGE_TOKENS = 4000
 
 
 def build_prompt(path: Sequence[Message], context_tokens: int) -> list[PromptMessage]:
@@ -36,6 +39,11 @@ def build_prompt(path: Sequence[Message], context_tokens: int) -> list[PromptMes
         # An answer whose question was left out says nothing to the model.
         chosen.pop()
     return [system, *reversed(chosen)]
+
+
+def passage_tokens(context_tokens: int) -> int:
+    """How many tokens passages may take together."""
+    return min(int(context_tokens * _PASSAGE_SHARE), _MOST_PASSAGE_TOKENS)
 
 
 def estimate_tokens(text: str) -> int:

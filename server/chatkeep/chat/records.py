@@ -30,7 +30,8 @@ class ChatSession:
     """A conversation. Without a title it takes one from its first message; without a model it has the default's.
 
     `leaf_id` is the newest message of the branch on show; None: the newest of all. `titled_by` is "user" or "model";
-    None: the title is the first words.
+    None: the title is the first words. Its answers draw on documents if `use_documents` says so, or if that is None and
+    there are `collection_ids`.
     """
 
     id: str
@@ -44,6 +45,8 @@ class ChatSession:
     archived_at: datetime | None = None
     deleted_at: datetime | None = None
     expires_at: datetime | None = None
+    use_documents: bool | None = None
+    collection_ids: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class Generation:
     """One run of a model for one message.
 
     `last_seq` is the event that the message's text reaches to (None: none yet), and once it has ended the terminal
-    event, whose fields are `ending`.
+    event, whose fields are `ending`. `documents` is as `DocumentChoice.within` gives it.
     """
 
     id: str
@@ -98,6 +101,7 @@ class Generation:
     idempotency_key: str | None
     request_digest: str
     ending: dict[str, Any] | None = None
+    documents: dict[str, Any] | None = None
     finished_at: datetime | None = None
 
     @property

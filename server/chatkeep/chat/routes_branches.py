@@ -1,5 +1,6 @@
 """/chat/sessions/{id}/messages and what goes with a tree of them: branches, which one is on show, another answer."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from chatkeep.chat.routes_generations import BEGUN, begun
 from chatkeep.chat.schemas import LeafRequest, MessageOut, RegenerateRequest, SessionOut
 from chatkeep.chat.send import Again, regenerate
 from chatkeep.chat.sessions import get_session, show_leaf
-from chatkeep.identity import ChatOwner, PolicyFirst, identity_of, owned, throttled
+from chatkeep.identity import ChatOwner, PolicyFirst, ReadsDocuments, identity_of, owned, throttled
 from chatkeep.limits.dependencies import CurrentPayer
 from chatkeep.paging import Cursor, Page, PageLimit
 
@@ -55,8 +56,15 @@ async def show(owner: ChatOwner, session_id: UUID, body: LeafRequest, db: Writin
     return SessionOut.model_validate(await get_session(db, owner, str(session_id)))
 
 
-async def _again(message_id: UUID, body: RegenerateRequest, services: Services, owner: ChatOwner) -> Again:
-    return Again(str(message_id), body.model, await services.default_for(owner, body.model))
+async def _again(
+    message_id: UUID,
+    body: RegenerateRequest,
+    services: Services,
+    owner: ChatOwner,
+    reads_documents: ReadsDocuments,
+) -> Again:
+    default = await services.default_for(owner, body.model)
+    return Again(str(message_id), body.model, default, replace(body.documents, allowed=reads_documents))
 
 
 @router.post(

@@ -1,6 +1,7 @@
 """/chat/send and /chat/generations: say something, watch the answer, come back to it, stop it."""
 
 import re
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from chatkeep.chat.recovery import interrupt_if_stale
 from chatkeep.chat.schemas import Accepted, SendRequest
 from chatkeep.chat.send import NewMessage, send
 from chatkeep.errors import NotFound
-from chatkeep.identity import ChatOwner, OwnerId, PolicyFirst, identity_of, owned, throttled
+from chatkeep.identity import ChatOwner, OwnerId, PolicyFirst, ReadsDocuments, identity_of, owned, throttled
 from chatkeep.limits.dependencies import CurrentPayer
 
 router = APIRouter(prefix="/chat", route_class=PolicyFirst, tags=["chat"])
@@ -34,10 +35,13 @@ BEGUN: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def _new_message(body: SendRequest, services: Services, owner: ChatOwner) -> NewMessage:
+async def _new_message(
+    body: SendRequest, services: Services, owner: ChatOwner, reads_documents: ReadsDocuments
+) -> NewMessage:
     default = await services.default_for(owner, body.model)
     parent_id = str(body.parent_id) if body.parent_id else None
-    return NewMessage(str(body.session_id), body.message, parent_id, body.model, default, body.root)
+    documents = replace(body.documents, allowed=reads_documents)
+    return NewMessage(str(body.session_id), body.message, parent_id, body.model, default, body.root, documents)
 
 
 @router.post(

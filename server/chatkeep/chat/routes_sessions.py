@@ -45,10 +45,15 @@ async def _checked_patch(body: SessionPatch, services: Services, _: ChatOwner) -
 
 
 @router.post("/sessions", status_code=201)
-async def create(owner: ChatOwner, body: Annotated[NewSession, Depends(_checked_new)], db: WritingDb) -> SessionOut:
+async def create(
+    owner: ChatOwner, body: Annotated[NewSession, Depends(_checked_new)], services: Services, db: WritingDb
+) -> SessionOut:
     """Begin a conversation."""
     now = datetime.now(UTC)
-    session = await create_session(db, owner, body.title, body.model, now, temporary=body.temporary)
+    documents = body.documents
+    if documents.use or documents.collection_ids:
+        await services.runner.drawing_on.check(db, owner, documents.collection_ids)
+    session = await create_session(db, owner, body.title, body.model, now, documents, temporary=body.temporary)
     return SessionOut.model_validate(session)
 
 
@@ -78,10 +83,18 @@ async def get(owner: ChatOwner, session_id: UUID, db: ReadingDb) -> SessionOut:
 
 @router.patch("/sessions/{session_id}", dependencies=[owned("session_id")])
 async def change(
-    owner: ChatOwner, session_id: UUID, body: Annotated[SessionPatch, Depends(_checked_patch)], db: WritingDb
+    owner: ChatOwner,
+    session_id: UUID,
+    body: Annotated[SessionPatch, Depends(_checked_patch)],
+    services: Services,
+    db: WritingDb,
 ) -> SessionOut:
-    """Rename it, choose another model for what follows, pin it, put it into the archive."""
-    changes = cast(SessionChanges, body.model_dump(exclude_unset=True))
+    """Rename it, choose another model or documents for what follows, pin it, put it into the archive."""
+    changes = cast(SessionChanges, body.model_dump(exclude_unset=True, mode="json"))
+    if body.use_documents or body.collection_ids:
+        # Somebody else's chat is to be a 404, whatever else is wrong.
+        await get_session(db, owner, str(session_id))
+        await services.runner.drawing_on.check(db, owner, changes.get("collection_ids"))
     return SessionOut.model_validate(await change_session(db, owner, str(session_id), changes, datetime.now(UTC)))
 
 
@@ -117,5 +130,6 @@ async def models(_: ChatOwner, services: Services) -> ModelsOut:
     """The models on offer, the default first."""
     offer = await services.catalogue.offer()
     items = [ModelOut.of(info, default=n == 0) for n, info in enumerate(offer.models)]
+    items += [ModelOut.of(info, default=False) for info in services.catalogue.beside]
     error = {"code": offer.error.code, "message": offer.error.message} if offer.error else None
     return ModelsOut(items=items, error=error)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from chatkeep.chat.accounting import Accounting
 from chatkeep.chat.answering import Answering, Equipment
 from chatkeep.chat.checkpoints import Checkpoints
+from chatkeep.chat.drawing_on import DrawingOn
 from chatkeep.chat.event_feed import EventFeed
 from chatkeep.chat.event_log import EventLog
 from chatkeep.chat.mirrors import Mirrors
@@ -38,7 +39,7 @@ MAX_ENDED_LOG_BYTES = 64 * 1024 * 1024
 class GenerationRunner:
     """Runs generations, keeps their logs, saves their text. Opened and closed by the application's lifespan."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root alone calls it, and names them
         self,
         database: Database,
         chat_model: ChatModel,
@@ -48,6 +49,7 @@ class GenerationRunner:
         turns: Turns | None = None,
         feed: EventFeed | None = None,
         titling: Titling | None = None,
+        drawing_on: DrawingOn | None = None,
         drain_seconds: float = 0.0,
     ) -> None:
         self._database = database
@@ -55,7 +57,8 @@ class GenerationRunner:
         self._clock = clock or DatabaseClock(database)
         self._now = self._clock.now
         turns = turns or Turns(ANSWERS_AT_ONCE, ANSWERS_AT_ONCE)
-        self._equipment = Equipment(database, chat_model, accounting, turns, self._now)
+        self.drawing_on = drawing_on or DrawingOn(accounting.catalogue)
+        self._equipment = Equipment(database, chat_model, accounting, turns, self._now, self.drawing_on)
         self.earshot = Earshot(self._now)
         self._working: dict[str, Answering] = {}
         self._checkpoints = Checkpoints(database, self._working, self._now)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from chatkeep.chat.document_choice import DocumentChoice
 from chatkeep.chat.records import Generation, State
 from chatkeep.chat.search import Hit
 from chatkeep.llm.model import ModelInfo
@@ -35,6 +36,11 @@ PlainText = Annotated[str, AfterValidator(_storable)]
 Title = Annotated[PlainText, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 ModelName = Annotated[PlainText, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 MessageText = Annotated[PlainText, StringConstraints(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_some_text)]
+MAX_COLLECTIONS = 32
+CollectionIds = Annotated[
+    list[UUID],
+    Field(min_length=1, max_length=MAX_COLLECTIONS, description="Search in these collections, and nowhere else."),
+]
 Search = Annotated[PlainText, StringConstraints(max_length=200)]
 
 
@@ -49,7 +55,18 @@ class _Request(BaseModel):
         return value
 
 
-class NewSession(_Request):
+class _DrawsOnDocuments(_Request):
+    use_documents: bool | None = Field(None, description="null: yes with collections, or else as the chat says.")
+    collection_ids: CollectionIds | None = None
+
+    @property
+    def documents(self) -> DocumentChoice:
+        """As the journey takes it."""
+        ids = None if self.collection_ids is None else tuple(map(str, self.collection_ids))
+        return DocumentChoice(self.use_documents, ids)
+
+
+class NewSession(_DrawsOnDocuments):
     """Begin a conversation; without a title it takes one from its first message. A temporary one goes by itself, 24
     hours after what was last said in it.
     """
@@ -59,8 +76,10 @@ class NewSession(_Request):
     temporary: bool = False
 
 
-class SessionPatch(_Request):
-    """Rename it, choose another model for what follows (null takes a choice back), pin it, put it into the archive."""
+class SessionPatch(_DrawsOnDocuments):
+    """Rename it, choose another model or documents for what follows (null takes a choice back), pin it, put it into the
+    archive.
+    """
 
     title: Title | None = None
     model: ModelName | None = None
@@ -68,7 +87,7 @@ class SessionPatch(_Request):
     archived: bool = False
 
 
-class SendRequest(_Request):
+class SendRequest(_DrawsOnDocuments):
     """A message. It follows the branch on show; `parent_id`, an answer, begins a new branch there, and `root` one at
     the very beginning. To edit a message is to send another with the same parent.
     """
@@ -86,7 +105,7 @@ class SendRequest(_Request):
         return self
 
 
-class RegenerateRequest(_Request):
+class RegenerateRequest(_DrawsOnDocuments):
     """Another answer to the same question, perhaps by another model."""
 
     model: ModelName | None = None
@@ -118,6 +137,8 @@ class SessionOut(_FromRecord):
     archived_at: datetime | None
     deleted_at: datetime | None = Field(description="Since when it is in the bin, where it stays for 30 days.")
     expires_at: datetime | None = Field(description="When a temporary chat goes.")
+    use_documents: bool | None = Field(description="null: yes if there are collections.")
+    collection_ids: list[str] | None = Field(description="null: whatever is open to you.")
 
 
 class EmptiedOut(BaseModel):
@@ -256,3 +277,27 @@ class ModelsOut(BaseModel):
 
     items: list[ModelOut]
     error: dict[str, str] | None
+
+
+class TracedHitOut(BaseModel):
+    """A chunk of a document that was found; `ranks` say at which place by each way, from 1."""
+
+    document_id: str
+    chunk: int
+    score: float
+    ranks: dict[str, int]
+    shown_as: int | None = Field(description="What it is cited by; null: it was left out.")
+    left_out: str | None = Field(description="Why, if it was: unrelated, duplicate, over_budget or beyond_limit.")
+
+
+class TraceOut(BaseModel):
+    """How an answer came by its passages."""
+
+    searched_for: str
+    meaning: str = Field(
+        description="searched; or why by words alone: language_unknown, embedder_failed or embedder_slow."
+    )
+    tenants: int = Field(description="How many places were searched: your own documents, and collections.")
+    milliseconds: dict[str, float] = Field(description="By step: rights, embedding, index and texts.")
+    hits: list[TracedHitOut]
+    left_out: dict[str, int] = Field(description="How many, by reason; not_readable: gone, or not yours any more.")

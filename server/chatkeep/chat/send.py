@@ -2,12 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 
 import msgspec
 from uuid_utils.compat import uuid7
 
 from chatkeep.chat.branches import find_leaf_id
+from chatkeep.chat.document_choice import AS_THE_CHAT_SAYS, DocumentChoice
 from chatkeep.chat.errors import (
     Draining,
     GenerationRunning,
@@ -43,10 +43,11 @@ class NewMessage:
     model: str | None = None
     default_model: str | None = None
     root: bool = False
+    documents: DocumentChoice = AS_THE_CHAT_SAYS
 
     def digest(self) -> str:
         """Tells a retry from another request under the same Idempotency-Key."""
-        return _digest(self.session_id, self.text, self.parent_id, self.model, self.root)
+        return _digest(self.documents, self.session_id, self.text, self.parent_id, self.model, self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,11 @@ class Again:
     message_id: str
     model: str | None = None
     default_model: str | None = None
+    documents: DocumentChoice = AS_THE_CHAT_SAYS
 
     def digest(self) -> str:
         """Tells a retry from another request under the same Idempotency-Key."""
-        return _digest("again", self.message_id, self.model)
+        return _digest(self.documents, "again", self.message_id, self.model)
 
 
 async def send(
@@ -91,7 +93,7 @@ async def send(
     goes_on_at_the_end = parent_id is not None and session.leaf_id is None and new.parent_id is None
     newest_id = parent_id if goes_on_at_the_end else await find_newest_id(db, owner, session.id)
     question = await add_message(db, owner, session.id, Turn("user", new.text, parent_id), now, newest_id)
-    generation = await _begin_answer(db, owner, session, question, new, idempotency_key, now)
+    generation = await _begin_answer(db, owner, session, question, new, idempotency_key, runner)
     await runner.accounting.reserve(db, owner, generation, payer, now)
     untitled = find_untitled(session, question, payer)
     db.on_commit(lambda: runner.start(owner, generation, watch_login, untitled))
@@ -124,10 +126,9 @@ async def regenerate(
     question = await _find_question(db, owner, message)
     if question is None:
         raise NotAnswerable
-    now = runner.now()
     newest_id = await find_newest_id(db, owner, session.id)
-    generation = await _begin_answer(db, owner, session, question, again, idempotency_key, now, newest_id)
-    await runner.accounting.reserve(db, owner, generation, payer, now)
+    generation = await _begin_answer(db, owner, session, question, again, idempotency_key, runner, newest_id)
+    await runner.accounting.reserve(db, owner, generation, payer, generation.heartbeat_at)
     untitled = find_untitled(session, question, payer)
     db.on_commit(lambda: runner.start(owner, generation, watch_login, untitled))
     return generation
@@ -155,10 +156,15 @@ async def _begin_answer(
     question: Message,
     asked: NewMessage | Again,
     idempotency_key: str | None,
-    now: datetime,
+    runner: GenerationRunner,
     newest_id: str | None = None,
 ) -> Generation:
+    now = runner.now()
+    documents = asked.documents.within(session)
     model = asked.model or session.model or asked.default_model
+    if documents is not None:
+        await runner.drawing_on.check(db, owner, documents["collection_ids"])
+        model = asked.model or session.model or runner.drawing_on.default_model(asked.default_model)
     empty = Turn("assistant", "", question.id, State.RUNNING, model)
     answer = await add_message(db, owner, session.id, empty, now, newest_id)
     generation = Generation(
@@ -172,6 +178,7 @@ async def _begin_answer(
         heartbeat_at=now,
         idempotency_key=idempotency_key,
         request_digest=asked.digest(),
+        documents=documents,
     )
     await add_generation(db, owner, generation, now)
     await touch_session(db, owner, session.id, question.content, now)
@@ -198,5 +205,7 @@ async def _find_question(db: Db, owner: OwnerId, message: Message) -> Message | 
     return parent if parent is not None and parent.role == "user" else None
 
 
-def _digest(*fields: object) -> str:
+def _digest(documents: DocumentChoice, *fields: object) -> str:
+    if documents.use is not None or documents.collection_ids is not None:
+        fields = (*fields, documents.use, documents.collection_ids)
     return hashlib.sha256(msgspec.json.encode(fields)).hexdigest()

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from sqlalchemy import (
     ColumnElement,
@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
+from chatkeep.chat.document_choice import AS_THE_CHAT_SAYS, DocumentChoice
 from chatkeep.chat.generations import lock_generations
 from chatkeep.chat.records import ChatSession
 from chatkeep.chat.search import matching
@@ -36,6 +37,12 @@ from chatkeep.prepared import Prepared
 TITLE_LENGTH = 60
 
 
+_AS_IT_IS: tuple[Literal["title", "model", "use_documents", "collection_ids"], ...] = (
+    "title",
+    "model",
+    "use_documents",
+    "collection_ids",
+)
 # A temporary chat goes so long after what was last said in it.
 TEMPORARY = timedelta(hours=24)
 
@@ -68,6 +75,8 @@ class SessionChanges(TypedDict, total=False):
     model: str | None
     pinned: bool
     archived: bool
+    use_documents: bool | None
+    collection_ids: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +89,29 @@ class Shelf:
 
 
 async def create_session(
-    db: Db, owner: OwnerId, title: str | None, model: str | None, now: datetime, *, temporary: bool = False
+    db: Db,
+    owner: OwnerId,
+    title: str | None,
+    model: str | None,
+    now: datetime,
+    documents: DocumentChoice = AS_THE_CHAT_SAYS,
+    *,
+    temporary: bool = False,
 ) -> ChatSession:
     """Begin a conversation, perhaps one that goes by itself."""
     expires_at = now + TEMPORARY if temporary else None
     titled_by = "user" if title is not None else None
-    session = ChatSession(str(uuid7()), title, model, now, now, titled_by=titled_by, expires_at=expires_at)
+    session = ChatSession(
+        str(uuid7()),
+        title,
+        model,
+        now,
+        now,
+        titled_by=titled_by,
+        expires_at=expires_at,
+        use_documents=documents.use,
+        collection_ids=None if documents.collection_ids is None else list(documents.collection_ids),
+    )
     await db.execute(insert(chat_sessions).values(owner=owner, **dataclasses.asdict(session)))
     return session
 
@@ -162,12 +188,13 @@ async def lock_session(db: Db, owner: OwnerId, session_id: str) -> ChatSession:
 async def change_session(
     db: Db, owner: OwnerId, session_id: str, changes: SessionChanges, now: datetime
 ) -> ChatSession:
-    """Rename, choose another model (None takes a choice back), pin, archive. Order in the list does not change.
+    """Rename, choose another model or documents (None takes a choice back), pin, archive. Order in the list does not
+    change.
 
     Raises:
         NotFound: not there, or not the owner's.
     """
-    values: dict[str, Any] = {name: changes[name] for name in ("title", "model") if name in changes}
+    values: dict[str, Any] = {name: changes[name] for name in _AS_IT_IS if name in changes}
     if "title" in changes:
         values["titled_by"] = None if changes["title"] is None else "user"
     values |= {f"{name}_at": now if changes[name] else None for name in ("pinned", "archived") if name in changes}

@@ -1,6 +1,20 @@
 """The tables of chats. `owner` is authkeep's user id, opaque here: no foreign key, so each side can live elsewhere."""
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Identity, Index, Integer, String, Table, Text, Uuid, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from chatkeep.db import UtcDateTime, metadata
@@ -23,6 +37,9 @@ chat_sessions = Table(
     # "user" or "model", whoever gave the title; None: the first words of the first message.
     Column("titled_by", String(16)),
     Column("model", String(200)),
+    # What its answers draw on, where a message says nothing else; None: on documents if there are collections.
+    Column("use_documents", Boolean),
+    Column("collection_ids", JSON),
     # The newest message of the branch on show; None: the newest of all.
     Column("leaf_id", _Id),
     Column("pinned_at", UtcDateTime),
@@ -79,6 +96,8 @@ generations = Table(
     Column("message_id", _Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     Column("state", String(16), nullable=False),
     Column("model", String(200)),
+    # What it draws on: {"collection_ids": ids, or null for all that is open to the owner}. None: on no documents.
+    Column("documents", JSON),
     # The event that the message's text reaches to; once it has ended, its last one.
     Column("last_seq", Integer),
     # What the terminal event says beside its type.
@@ -95,4 +114,14 @@ generations = Table(
     Index(None, "message_id"),
     Index(None, "user_message_id"),
     Index("ix_generations_running", "heartbeat_at", sqlite_where=_IS_RUNNING, postgresql_where=_IS_RUNNING),
+)
+
+# How an answer came by its passages: which were found, by which way, and what was left out.
+retrieval_traces = Table(
+    "retrieval_traces",
+    metadata,
+    Column("message_id", _Id, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("trace", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
 )

@@ -45,9 +45,13 @@ class Offer:
 
 
 class ModelCatalogue:
-    """What `chat_model` offers, kept for a while; one question to the endpoint at a time."""
+    """What `chat_model` offers, kept for a while; one question to the endpoint at a time.
 
-    def __init__(self, chat_model: ChatModel, clock: Callable[[], float]) -> None:
+    `beside` are models for chats alone, which nobody else writes answers for; none of them is a default.
+    """
+
+    def __init__(self, chat_model: ChatModel, clock: Callable[[], float], beside: Sequence[ModelInfo] = ()) -> None:
+        self.beside = beside
         self._chat_model = chat_model
         self._clock = clock
         self._asking = asyncio.Lock()
@@ -68,7 +72,16 @@ class ModelCatalogue:
 
     def find_known(self, name: str | None) -> ModelInfo | None:
         """The model that answers to `name`, as far as can be told without asking."""
-        return self._offer.find(name) if self._offer and name is not None else None
+        if name is None:
+            return None
+        offered = self._offer.find(name) if self._offer else None
+        return offered or next((info for info in self.beside if info.id == name), None)
+
+    @property
+    def has_no_model(self) -> bool:
+        """Whether it is known that there is none to ask, and will be none until an administrator does something."""
+        error = self._offer.error if self._offer else None
+        return error is not None and not error.retryable
 
     async def check(self, model: str) -> None:
         """Let `model` pass if it is on offer, or if nobody can say at the moment.
@@ -77,8 +90,8 @@ class ModelCatalogue:
             UnknownModel: the endpoint answers, and does not have it.
         """
         offer = await self.offer()
-        if offer.error is None and offer.find(model) is None:
-            raise UnknownModel(model, [info.id for info in offer.models])
+        if offer.error is None and self.find_known(model) is None:
+            raise UnknownModel(model, [info.id for info in (*offer.models, *self.beside)])
 
     async def known_default(self) -> str | None:
         """The default's name if it can be told at once or nearly so; for those who can do without it."""

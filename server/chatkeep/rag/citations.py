@@ -84,13 +84,13 @@ class CitationFilter:
     def _checked(self, text: str, start: int, bracket: int, until: int) -> str:
         """What becomes of a group of numbers outside of code, and of the space before it."""
         group, before, following = text[start:until], self._told + text[start:bracket], text[until : until + 1]
-        if following == "(" or (following == ":" and self._code.opens_line) or before.endswith("\\"):
-            # A link, or what a link refers to.
+        if before.endswith("\\"):
             return group
         numbers = _numbers(group)
         known = [number for number in numbers if 0 < number <= self._passages]
         self.cited.update(known)
-        if len(known) == len(numbers) or self._may_be_code(numbers, before):
+        is_link = following == "(" or (following == ":" and self._code.opens_line)
+        if is_link or len(known) == len(numbers) or self._may_be_code(numbers, before):
             return group
         return f"{text[start:bracket]}[{', '.join(map(str, known))}]" if known else ""
 

@@ -17,6 +17,7 @@ from chatkeep.rag.blobs import Blobs
 from chatkeep.rag.erasure import Eraser
 from chatkeep.rag.errors import DocumentsDraining, TooManyFollowers, TooManyUploads
 from chatkeep.rag.ingester import Ingester
+from chatkeep.rag.retrieve import Retriever
 from chatkeep.rag.upload import Room, Upload
 
 _UPLOADS_AT_ONCE = 32
@@ -37,6 +38,7 @@ class DocumentServices:
     embedder: Embedder
     indexes: Indexes
     searched: Callable[[], Sequence[VectorIndex]]
+    retriever: Retriever
     ingester: Ingester
     eraser: Eraser
     room: Room

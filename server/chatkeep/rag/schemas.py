@@ -2,15 +2,18 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from chatkeep.index.port import Hit
 from chatkeep.rag.records import EVERYONE, Document, Member, Role, StoredChunk
 
 _Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
 ]
 _Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000, pattern=r"^[^\x00]*$")]
+_Query = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000, pattern=r"^[^\x00]*$")]
 _Email = Annotated[str, Field(min_length=3, max_length=320)]
 # On the wire: a member that is everyone has no id.
 EVERYONE_NAME = "everyone"
@@ -107,3 +110,33 @@ class ChunkOut(BaseModel):
     @classmethod
     def of(cls, chunk: StoredChunk) -> Self:
         return cls(**{name: getattr(chunk, name) for name in cls.model_fields})
+
+
+class SearchRequest(_Request):
+    query: _Query
+    collection_ids: list[UUID] | None = Field(
+        None, min_length=1, max_length=32, description="Search in these collections, and nowhere else."
+    )
+    limit: int = Field(10, ge=1, le=50)
+
+
+class FoundOut(BaseModel):
+    """A passage. `score` is the sum of reciprocal ranks; `ranks` say at which place each way found it, from 1."""
+
+    document_id: str
+    n: int
+    text: str
+    page: int | None
+    headings: list[str]
+    title: str | None
+    filename: str
+    score: float
+    ranks: dict[str, int]
+
+    @classmethod
+    def of(cls, hit: Hit, chunk: StoredChunk) -> Self:
+        return cls(**ChunkOut.of(chunk).model_dump(), score=hit.score, ranks=dict(hit.ranks))
+
+
+class FoundPassages(BaseModel):
+    items: list[FoundOut]

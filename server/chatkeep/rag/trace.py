@@ -2,7 +2,6 @@
 what was left out and why. It names passages, and holds none of their text.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,7 +40,7 @@ class Trace:
     tenants: int = 0
     milliseconds: dict[str, float] = field(default_factory=dict)
     hits: list[TracedHit] = field(default_factory=list)
-    left_out: Counter[LeftOut] = field(default_factory=Counter)
+    left_out: dict[LeftOut, int] = field(default_factory=dict)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -58,6 +57,6 @@ class Trace:
 
     def leave_out(self, hit: Hit, why: LeftOut) -> None:
         """It is in none."""
-        self.left_out[why] += 1
+        self.left_out[why] = self.left_out.get(why, 0) + 1
         if why != "not_readable":
             self.hits.append(TracedHit(hit.document_id, hit.n, round(hit.score, 6), hit.ranks, None, why))

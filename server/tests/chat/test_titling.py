@@ -79,9 +79,11 @@ class Stage:
         self.end_login.append(end)
         return lambda: self.end_login.remove(end) if end in self.end_login else None
 
-    async def new_chat(self, title: str | None = None, owner: OwnerId | None = None, **kind: bool) -> str:
+    async def new_chat(self, title: str | None = None, owner: OwnerId | None = None, *, temporary: bool = False) -> str:
         async with self.database.writing(owner or self.owner) as db:
-            return (await create_session(db, owner or self.owner, title, None, datetime.now(UTC), **kind)).id
+            return (
+                await create_session(db, owner or self.owner, title, None, datetime.now(UTC), temporary=temporary)
+            ).id
 
     async def ask(self, chat: str, text: str = QUESTION, owner: OwnerId | None = None) -> Generation:
         async with self.database.writing(owner or self.owner) as db:
