@@ -102,7 +102,7 @@ def test_from_the_drop_to_the_citation_at_its_page(reader: Callable[..., Reader]
         answer.locator(".ck-cite").click()
     passage = opened.value
     expect(passage.locator(".cited")).to_contain_text(FEEDING)
-    expect(passage.locator(".where")).to_contain_text("Page 2")
+    expect(passage.locator(".where")).to_contain_text("2 of 2")
     found += looks(passage, phone=True)
     passage.close()
     with ada.page.context.expect_page() as opened:
