@@ -38,9 +38,10 @@ class _Gathered:
         for hit in self.hits:
             for way, rank in hit.ranks.items():
                 ranks[way] = min(rank, ranks.get(way, rank))
+        best = next(chunk for chunk in self.chunks if chunk.n == self.hits[0].n)
         title = first.title or first.filename
         score = max(hit.score for hit in self.hits)
-        return Passage(n, first.document_id, first.n, last.n, title, first.page, joined(self.chunks), score, ranks)
+        return Passage(n, first.document_id, first.n, last.n, title, best.page, joined(self.chunks), score, ranks)
 
 
 def assemble(found: Sequence[Found], limit: int, budget_tokens: int, trace: Trace) -> list[Passage]:

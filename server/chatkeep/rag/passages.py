@@ -26,6 +26,7 @@ class Passage:
     Attributes:
         n: what it is cited by, from 1.
         chunk, last_chunk: the numbers in the document of the first and the last chunk that it is made of.
+        page: of the chunk that fits best.
         score: as of `index.port.Hit`; the best of its chunks.
         ranks: the best of its chunks, by each way.
     """
@@ -47,6 +48,7 @@ class Passage:
             "n": self.n,
             "document_id": self.document_id,
             "chunk": self.chunk,
+            "last_chunk": self.last_chunk,
             "title": self.title,
             "page": self.page,
             "score": round(self.score, 6),

@@ -68,6 +68,7 @@ def test_neighbours_are_one_passage_and_their_overlap_is_told_once() -> None:
     trace = Trace("?")
     (together,) = assemble([second, first], 5, 1000, trace)
     assert (together.chunk, together.last_chunk, together.text) == (1, 2, "Alpha. Beta. Gamma.")
+    assert (together.citation["chunk"], together.citation["last_chunk"]) == (1, 2)
     assert together.ranks == {"bm25": 1}
     assert {hit.shown_as for hit in trace.hits} == {1}
 
