@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from chatkeep.chat.drawing_on import DrawingOn
 from chatkeep.db import Database, DatabaseClock
+from chatkeep.embedding.builtin import RELATED, BuiltinEmbedder
 from chatkeep.embedding.minilm import ModelMissing, find_model
 from chatkeep.embedding.port import Embedder
 from chatkeep.embedding.selection import BUILTIN, NONE, build_embedder
@@ -55,13 +56,14 @@ class Documents:
         equipment = Equipment(database, blobs, embedder, index, index_name(spec), limits, clock.now)
         self._clock = clock
         self._reindexer = Reindexer(equipment, indexes, spec)
+        related = RELATED if isinstance(embedder, BuiltinEmbedder) else None
         self.services = DocumentServices(
             database,
             blobs,
             embedder,
             indexes,
             self._reindexer.searched,
-            Retriever(database, embedder, self._reindexer.searched),
+            Retriever(database, embedder, self._reindexer.searched, related=related),
             # One owner's never take all places, where there are several.
             Ingester(equipment, settings.documents_at_once, max(1, settings.documents_at_once - 1)),
             Eraser(database, blobs, indexes, clock.now),

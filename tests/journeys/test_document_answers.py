@@ -60,7 +60,7 @@ def test_an_answer_is_from_the_askers_documents_and_says_so(alice: Person, bob: 
 
     trace = alice.http.get(f"/chat/messages/{answer['id']}/trace").json()
     assert trace["hits"][0]["shown_as"] == 1
-    assert set(trace["milliseconds"]) == {"rights", "embedding", "index", "texts"}
+    assert set(trace["milliseconds"]) == {"rights", "embedding", "index", "texts", "judging"}
     assert bob.http.get(f"/chat/messages/{answer['id']}/trace").status_code == 404
 
     # Abuse cases 43, 44 and 47: text that would close its delimiter is quoted as text, and draws nothing.

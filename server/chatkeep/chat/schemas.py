@@ -298,6 +298,6 @@ class TraceOut(BaseModel):
         description="searched; or why by words alone: language_unknown, embedder_failed or embedder_slow."
     )
     tenants: int = Field(description="How many places were searched: your own documents, and collections.")
-    milliseconds: dict[str, float] = Field(description="By step: rights, embedding, index and texts.")
+    milliseconds: dict[str, float] = Field(description="By step: rights, embedding, index, texts and judging.")
     hits: list[TracedHitOut]
     left_out: dict[str, int] = Field(description="How many, by reason; not_readable: gone, or not yours any more.")

@@ -39,6 +39,12 @@ class _Wanted:
     vectors: asyncio.Future[list[Vector | None]] = field(compare=False)
 
 
+RELATED = 0.25
+"""The cosine below which a passage has nothing to do with a question. Of 199 questions on Wikipedia's paragraphs 2 %
+were further from their answer; of 20 on other matters 65 % were further from the nearest of 240 paragraphs.
+"""
+
+
 class BuiltinEmbedder:
     """Its process starts with the first text, and again with the next one after it has died. Questions go first.
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 MOST_PASSAGES = 8
 # More than are shown: some are neighbours of others, or the same text twice.
 _HITS_PER_PASSAGE = 3
+# A question that shares no word with any document is rare, and to embed a passage takes a tenth of a second.
+_MOST_JUDGED = 4
 # A model that is still loading, or an endpoint that hangs, is not waited for: words find, too.
 _EMBEDDING_PATIENCE_SECONDS = 5.0
 
@@ -50,6 +52,8 @@ class Retriever:
 
     Args:
         indexes: those that hold points now, the one for `embedder` first. The others are asked for words alone.
+        related: the cosine below which a passage without a word of the question has nothing to do with it; it is
+            another for each model, and None where nobody has measured it.
     """
 
     def __init__(
@@ -58,8 +62,10 @@ class Retriever:
         embedder: Embedder,
         indexes: Callable[[], Sequence[VectorIndex]],
         *,
+        related: float | None = None,
         patience: float = _EMBEDDING_PATIENCE_SECONDS,
     ) -> None:
+        self._related = related
         self._database = database
         self._embedder = embedder
         self._indexes = indexes
@@ -72,7 +78,28 @@ class Retriever:
             UnknownCollection, SearchUnavailable
         """
         found, trace = await self.search(owner, wanted, wanted.limit * _HITS_PER_PASSAGE)
+        with trace.step("judging"):
+            found = await self._without_unrelated(found, trace)
         return Retrieved(assemble(found, wanted.limit, budget_tokens, trace), trace)
+
+    async def _without_unrelated(self, found: list[Found], trace: Trace) -> list[Found]:
+        """Something is always nearest. Where no passage has a word of the question, it has to be near as well."""
+        if self._related is None or not found or any("bm25" in hit.ranks for hit, _ in found):
+            return found
+        for hit, _ in found[_MOST_JUDGED:]:
+            trace.leave_out(hit, "beyond_limit")
+        judged = found[:_MOST_JUDGED]
+        try:
+            async with asyncio.timeout(self._patience):
+                asked, *vectors = await self._embedder.embed_passages(
+                    [trace.searched_for, *(chunk.text for _, chunk in judged)]
+                )
+        except (EmbeddingFailed, TimeoutError):
+            return judged
+        near = [each for each, vector in zip(judged, vectors, strict=True) if cosine(asked, vector) >= self._related]
+        for hit, _ in (each for each in judged if each not in near):
+            trace.leave_out(hit, "unrelated")
+        return near
 
     async def search(self, owner: OwnerId, wanted: Wanted, limit: int) -> tuple[list[Found], Trace]:
         """The best `limit` chunks that `owner` may read, best first.
@@ -126,6 +153,11 @@ class Retriever:
             if name not in best or hit.score > best[name].score:
                 best[name] = hit
         return sorted(best.values(), key=lambda hit: -hit.score)[:limit]
+
+
+def cosine(one: Vector | None, other: Vector | None) -> float:
+    """Of two vectors of length 1; 0 where one is none."""
+    return 0.0 if one is None or other is None else sum(a * b for a, b in zip(one, other, strict=True))
 
 
 async def tenants_for(db: Db, owner: OwnerId, collection_ids: Sequence[str] | None) -> Sequence[TenantId]:

@@ -1,7 +1,7 @@
 """Answers from documents: what is searched, what is told and kept, and how each attack on that ends."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, cast
@@ -23,6 +23,7 @@ from chatkeep.chat.send import NewMessage, send
 from chatkeep.chat.sessions import create_session
 from chatkeep.chat.traces import find_trace
 from chatkeep.db import Database
+from chatkeep.embedding.port import Vector
 from chatkeep.embedding.selection import NoEmbedder
 from chatkeep.identity import OwnerId
 from chatkeep.index.port import Hit, IndexSpec, TenantId, VectorIndex
@@ -35,7 +36,7 @@ from chatkeep.rag import quotes
 from chatkeep.rag.errors import UnknownCollection
 from chatkeep.rag.members import share, unshare
 from chatkeep.rag.records import Role
-from chatkeep.rag.retrieve import Retriever
+from chatkeep.rag.retrieve import Retriever, Wanted
 from chatkeep.row_security import EVERYBODY
 from server.tests.rag.library import Library
 
@@ -112,7 +113,7 @@ async def test_an_answer_tells_its_sources_and_keeps_those_that_it_cites(
         trace = await find_trace(db, alice, message.id)
     assert trace is not None
     assert [hit["shown_as"] for hit in trace["hits"]] == [1]
-    assert set(trace["milliseconds"]) == {"rights", "embedding", "index", "texts"}
+    assert set(trace["milliseconds"]) == {"rights", "embedding", "index", "texts", "judging"}
     assert "rent is due on the third" not in json.dumps(trace)
     # Whoever follows on another instance, or comes late, is told the same sources.
     async with library.database.reading(EVERYBODY) as db:
@@ -185,6 +186,33 @@ async def test_nothing_found_is_said_and_no_other_document_stands_in(
     assert events[1]["sources"] == []
     assert message.content == "Your documents say nothing about this that can be quoted."
     assert message.citations == []
+
+
+class TwoDirections:
+    """Whatever speaks of pets lies in one direction, and all else in the other."""
+
+    name, dimension = "tests/two", 2
+
+    async def embed_passages(self, texts: Sequence[str]) -> list[Vector | None]:
+        return [(1.0, 0.0) if "animal" in text or "cat" in text else (0.0, 1.0) for text in texts]
+
+    async def embed_query(self, text: str) -> Vector | None:
+        return (await self.embed_passages([text]))[0]
+
+    async def aclose(self) -> None: ...
+
+
+async def test_the_nearest_passage_is_none_where_it_has_nothing_to_do_with_the_question(
+    database: Database, library: Library, alice: OwnerId
+) -> None:
+    pets = await library.add(alice, "All animals are welcome.")
+    rent = await library.add(alice, "It is due on Monday.")
+    found = [Hit(TenantId(f"u:{alice}"), document, 1, 0.01, {"dense": 1}) for document in (rent, pets)]
+    library.also = found
+    retriever = Retriever(database, TwoDirections(), lambda: [cast(VectorIndex, library)], related=0.25)
+    retrieved = await retriever.retrieve(alice, Wanted("cats?"), 1000)
+    assert [each.document_id for each in retrieved.passages] == [pets]
+    assert retrieved.trace.left_out == {"unrelated": 1}
 
 
 async def test_the_model_that_only_quotes_answers_in_the_documents_own_words(

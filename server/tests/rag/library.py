@@ -30,7 +30,7 @@ class Library:
     async def search(self, tenants: Sequence[TenantId], query: Query, limit: int) -> list[Hit]:
         if self.away:
             raise IndexUnavailable("nobody there")
-        return self.also + await self._index.search(tenants, query, limit)
+        return self.also + await self._index.search(tenants, Query(query.text, None), limit)
 
     async def collection(self, owner: OwnerId, name: str = "shared") -> str:
         async with self.database.writing(owner) as db:
