@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from chatkeep.embedding.port import Embedder, EmbeddingFailed, Vector
+from chatkeep.embedding.port import Embedder, EmbeddingFailed
 from chatkeep.llm.model import Chunk, Usage
 from chatkeep.rag.passages import Passage
 from chatkeep.rag.question import salient_words
+from chatkeep.rag.retrieve import cosine
 
 MODEL = "quotes"
 """Its name among the models on offer."""
@@ -103,11 +104,7 @@ async def _similarities(question: str, sentences: Sequence[_Sentence], embedder:
             vectors = await embedder.embed_passages([each.text for each in sentences])
     except (EmbeddingFailed, TimeoutError):
         return nothing
-    return [0.0 if vector is None else _dot(asked, vector) for vector in vectors]
-
-
-def _dot(one: Vector, other: Vector) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
+    return [cosine(asked, vector) for vector in vectors]
 
 
 def _ranked(scores: Sequence[float]) -> list[int]:
