@@ -13,16 +13,25 @@ _PROMPTS = (
     ("Plan a meal", "Suggest a simple dinner with eggs, spinach and rice."),
     ("Compare", "What is the difference between a list and a tuple in Python?"),
 )
+_OF_ANYTHING = "Ask anything. Your chats are kept on your own server, and nobody else who uses it can open them."
+_OF_DOCUMENTS = "Ask your documents. Each answer names the passages it is from, and each of them opens at its page."
 
 
 def show_welcome(account: Account, state: PageState) -> None:
     """Shown where there is no conversation yet."""
     name = account.name.split(" ", 1)[0] if account.name else ""
     greeting = f"Hello, {plain_html(name)}" if name else "Hello"
-    st.html(
-        f'<div class="ck-welcome"><h1>{greeting}</h1>'
-        "<p>Ask anything. Your chats are kept on your own server, and nobody else who uses it can open them.</p></div>"
-    )
+    words = _OF_DOCUMENTS if state.asks_documents else _OF_ANYTHING
+    st.html(f'<div class="ck-welcome"><h1>{greeting}</h1><p>{words}</p></div>')
+    if not state.asks_documents:
+        _show_prompts(state)
+    with st.container(key="ck-temporary", horizontal_alignment="center"):
+        state.temporary = st.toggle(
+            "Temporary: this chat deletes itself after a day", value=state.temporary, key="ck-temporary-toggle"
+        )
+
+
+def _show_prompts(state: PageState) -> None:
     with st.container(key="ck-prompts"):
         for number, (title, prompt) in enumerate(_PROMPTS):
             st.button(
@@ -32,7 +41,3 @@ def show_welcome(account: Account, state: PageState) -> None:
                 on_click=say,
                 args=(state, prompt),
             )
-    with st.container(key="ck-temporary", horizontal_alignment="center"):
-        state.temporary = st.toggle(
-            "Temporary: this chat deletes itself after a day", value=state.temporary, key="ck-temporary-toggle"
-        )

@@ -95,6 +95,7 @@ def test_from_the_drop_to_the_citation_at_its_page(reader: Callable[..., Reader]
     ada.page.get_by_role("link", name="Ask in a chat").click()
     chat = Tab(ada.page, chat_server.url).wait()
     expect(ada.page.get_by_role("combobox", name="Documents")).to_have_value("All documents", timeout=PATIENCE)
+    expect(ada.page.get_by_text("Ask your documents.")).to_be_visible()
     answer = chat.ask("[[say So much fish [1], and more [9].]] How many grams of fish does a heron eat?")
     expect(answer.locator(".ck-words")).to_have_text("So much fish 1, and more.")
     found += looks(ada.page)
