@@ -4,8 +4,8 @@ import asyncio
 import importlib.util
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -183,6 +183,31 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
     parts = _make_parts(settings, api_url, forwarding_key)
     page = _make_page(settings, api_url, forwarding_key)
 
+    # The framework's own documentation pages load their scripts from elsewhere; /openapi.json is for any viewer.
+    lifespan = _lifespan(parts, page)
+    app = FastAPI(title="chatkeep", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.chat = parts.chat
+    app.state.completions = parts.completions
+    app.state.auth = parts.auth
+    app.state.limits = parts.limits
+    if parts.documents is not None:
+        app.state.documents = parts.documents.services
+    app.state.readiness_checks = _readiness_checks(settings, parts)
+    problems.install(app)
+    app.include_router(health.router, dependencies=[Depends(identity.public)])
+    for router in (*_ROUTERS, *(parts.documents.routers if parts.documents is not None else ())):
+        app.include_router(router)
+    identity.mount(app, parts.auth)
+    _add_middleware(app, settings)
+    api = identity.refuse_undeclared(app)
+    if page is not None:
+        app.router.routes.append(PageMount(page.app, [route.path for route in api]))
+        # The page asks for a sign-in itself, because it must answer with a form where the API answers 401.
+        identity.refuse_undeclared(app, declare={"/": identity.public})
+    return app
+
+
+def _lifespan(parts: Parts, page: "Page | None") -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -206,27 +231,7 @@ def create_app(settings: Settings, api_url: str) -> FastAPI:
             warming.cancel()
             purging.cancel()
 
-    # The framework's own documentation pages load their scripts from elsewhere; /openapi.json is for any viewer.
-    app = FastAPI(title="chatkeep", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.chat = parts.chat
-    app.state.completions = parts.completions
-    app.state.auth = parts.auth
-    app.state.limits = parts.limits
-    if parts.documents is not None:
-        app.state.documents = parts.documents.services
-    app.state.readiness_checks = _readiness_checks(settings, parts)
-    problems.install(app)
-    app.include_router(health.router, dependencies=[Depends(identity.public)])
-    for router in (*_ROUTERS, *(parts.documents.routers if parts.documents is not None else ())):
-        app.include_router(router)
-    identity.mount(app, parts.auth)
-    _add_middleware(app, settings)
-    api = identity.refuse_undeclared(app)
-    if page is not None:
-        app.router.routes.append(PageMount(page.app, [route.path for route in api]))
-        # The page asks for a sign-in itself, because it must answer with a form where the API answers 401.
-        identity.refuse_undeclared(app, declare={"/": identity.public})
-    return app
+    return lifespan
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
