@@ -14,7 +14,7 @@ class Limits:
         characters: of all its text.
         rows, columns: of a sheet or a table in a file; what is beyond is left out, with a notice.
         inflated_bytes: of all that is read out of an archive.
-        chunk_tokens: the most that a chunk has; see docs/decisions/0036.
+        chunk_tokens: the most that a chunk has; see docs/decisions/0034.
         tokenizer: path of a `tokenizer.json`; None counts by a rule of thumb.
         seconds: by the clock, from the start of the process to its end.
         cpu_seconds, memory_bytes: of the process; memory as address space.
