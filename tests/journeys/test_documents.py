@@ -1,32 +1,18 @@
 """Documents through a whole server: killed, stopped, and asked by people whose rights have just ended."""
 
-import json
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from httpx_sse import connect_sse
-
 from testbed.chatkeep_server import GENEROUS, running_server
 from testbed.people import Person
+from tests.journeys.documents import follow, upload
 
 ENVIRON = {**GENEROUS, "CHATKEEP_PAGE": "false"}
 # Long enough to be still on its way when the server is killed.
 LONG = b"".join(b"Line %d says that turnips are dug up in October, when it is dry.\n\n" % n for n in range(20_000))
-
-
-def upload(person: Person, name: str, content: bytes, **data: str) -> dict[str, Any]:
-    answer = person.http.post("/documents", files={"file": (name, content)}, data=data)
-    assert answer.status_code == 202, answer.text
-    document: dict[str, Any] = answer.json()["items"][0]
-    return document
-
-
-def follow(person: Person, document_id: str) -> list[dict[str, Any]]:
-    with connect_sse(person.http, "GET", f"/documents/{document_id}/events") as source:
-        return [json.loads(event.data) for event in source.iter_sse()]
 
 
 def test_a_killed_server_goes_on_and_a_stopped_one_lets_go(tmp_path: Path) -> None:
