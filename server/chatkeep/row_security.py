@@ -65,9 +65,12 @@ def unguard(table: str) -> list[str]:
     ]
 
 
-def guard_shared(table: str, *, seen: str = "false", added: str = "false", changed: str = "false") -> list[str]:
+def guard_shared(
+    table: str, *, seen: str = "false", added: str = "false", changed: str = "false", deleted: str | None = None
+) -> list[str]:
     """As `guard`, for a table whose rows others than an owner may see or write. Each condition is SQL about a row, in
     which `{me}` is whose transaction it is; nobody's, it is NULL. A row that is changed or deleted has to be seen, too.
+    Whoever may change one may delete it, unless `deleted` says otherwise.
     """
     me = f"({_SETTING})"
     return [
@@ -77,7 +80,7 @@ def guard_shared(table: str, *, seen: str = "false", added: str = "false", chang
         f"CREATE POLICY seen ON {table} FOR SELECT USING ({seen.format(me=me)})",
         f"CREATE POLICY added ON {table} FOR INSERT WITH CHECK ({added.format(me=me)})",
         f"CREATE POLICY changed ON {table} FOR UPDATE USING ({changed.format(me=me)})",
-        f"CREATE POLICY deleted ON {table} FOR DELETE USING ({changed.format(me=me)})",
+        f"CREATE POLICY deleted ON {table} FOR DELETE USING ({(deleted or changed).format(me=me)})",
     ]
 
 

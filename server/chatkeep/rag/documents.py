@@ -24,8 +24,9 @@ from chatkeep.rag.tables import document_chunks, documents
 _CHUNK_COLUMNS = ("document_id", "n", "text", "page", "headings", "start", "end", "tokens")
 # What a document takes beside its bytes and its text: rows, a file, points.
 _OVERHEAD = 16 * 1024
-# Two that upload for one person at once would each find the room that the other takes. SQLite has one writer anyway.
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('chatkeep documents ' || :owner, 0))")
+# Two that upload for one person at once would each find the room that the other takes, and two that upload equal bytes
+# into one collection would both find none there. SQLite has one writer anyway.
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('chatkeep documents ' || :whose, 0))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ async def add_document(db: Db, owner: OwnerId, collection_id: str | None, file: 
         NotFound: the collection has just been deleted.
     """
     if not db.is_sqlite:
-        await db.execute(_LOCK, {"owner": owner})
+        for whose in filter(None, (owner, collection_id)):
+            await db.execute(_LOCK, {"whose": whose})
     same = await _find_equal(db, owner, collection_id, file.sha256)
     if same is not None:
         return await retry_document(db, owner, same.id, now) if same.status is Status.FAILED else same

@@ -68,8 +68,9 @@ async def delete_collection(db: Db, owner: OwnerId, collection_id: str, now: dat
     """
     await get_owned(db, owner, collection_id)
     count = await _count(db, collection_id)
-    await delete_rows_of_collection(db, owner, collection_id)
+    # First: afterwards it is nobody's to have erased, and PostgreSQL's policy asks.
     await request_erasure(db, collection_tenant(collection_id), None, count, now)
+    await delete_rows_of_collection(db, owner, collection_id)
 
 
 async def delete_documents_of(db: Db, owner: OwnerId, now: datetime) -> None:

@@ -1,10 +1,11 @@
 """Who sees what: by the queries, and by PostgreSQL's own wall where a query forgets to ask."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from uuid_utils.compat import uuid7
 
@@ -22,12 +23,14 @@ from chatkeep.rag.documents import (
     get_writable_document,
     list_documents,
     new_document_id,
+    stored_bytes,
 )
+from chatkeep.rag.erasure import request_erasure
 from chatkeep.rag.errors import NotTheOwner, ReadOnly
 from chatkeep.rag.members import list_members, share, unshare
 from chatkeep.rag.records import EVERYONE, Document, Role, Status
 from chatkeep.rag.tables import collection_members, collections, document_chunks, documents
-from chatkeep.rag.tenants import list_tenants
+from chatkeep.rag.tenants import collection_tenant, list_tenants, personal_tenant
 from chatkeep.row_security import EVERYBODY
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -98,6 +101,21 @@ async def test_a_removed_editor_does_not_see_what_they_uploaded(
         await unshare(db, bob, collection_id, bob)
     assert not await seen(database, bob, document)
     assert await seen(database, alice, document)
+
+
+async def test_who_is_taken_out_of_a_collection_has_no_room_for_nothing(
+    database: Database, alice: OwnerId, bob: OwnerId
+) -> None:
+    """Two accounts would else store without an end: into one collection after the other."""
+    collection_id = await new_collection(database, alice)
+    await let_in(database, alice, collection_id, bob, Role.EDITOR)
+    await add(database, bob, collection_id)
+    async with database.reading(bob) as db:
+        before = await stored_bytes(db, bob)
+    async with database.writing(alice) as db:
+        await unshare(db, alice, collection_id, bob)
+    async with database.reading(bob) as db:
+        assert await stored_bytes(db, bob) == before > 0
 
 
 async def test_everyone_reads_and_nobody_writes(database: Database, alice: OwnerId, bob: OwnerId) -> None:
@@ -214,3 +232,62 @@ async def test_a_collection_that_everyone_reads_is_open_to_nobody_without_an_acc
     async with database.reading("") as db:
         for table in (documents, document_chunks, collections, collection_members):
             assert (await db.execute(select(func.count()).select_from(table))).scalar() == 0
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+async def test_of_what_a_removed_editor_uploaded_the_second_wall_shows_the_row_and_no_text(
+    database: Database, alice: OwnerId, bob: OwnerId
+) -> None:
+    collection_id = await new_collection(database, alice)
+    await let_in(database, alice, collection_id, bob, Role.EDITOR)
+    document = await add(database, bob, collection_id)
+    async with database.writing(bob) as db:
+        await unshare(db, bob, collection_id, bob)
+    async with database.writing(bob) as db:
+        assert list((await db.execute(select(documents.c.id))).scalars()) == [document.id]
+        assert (await db.execute(select(func.count()).select_from(document_chunks))).scalar() == 0
+        assert (await db.execute(update(documents).values(title="mine still"))).rowcount == 0
+        assert (await db.execute(delete(documents))).rowcount == 0
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+async def test_a_reader_makes_no_editor_of_themselves(database: Database, alice: OwnerId, bob: OwnerId) -> None:
+    collection_id = await new_collection(database, alice)
+    await let_in(database, alice, collection_id, bob, Role.READER)
+    async with database.writing(bob) as db:
+        assert (await db.execute(update(collection_members).values(role=Role.EDITOR))).rowcount == 0
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+async def test_nobody_has_erased_what_they_may_not_delete(database: Database, alice: OwnerId, bob: OwnerId) -> None:
+    collection_id = await new_collection(database, alice)
+    await let_in(database, alice, collection_id, bob, Role.READER)
+    for tenant in (personal_tenant(alice), collection_tenant(collection_id), collection_tenant(new_document_id())):
+        with pytest.raises(ProgrammingError, match="row-level security"):
+            async with database.writing(bob) as db:
+                await request_erasure(db, tenant, None, 0, NOW)
+    await let_in(database, alice, collection_id, bob, Role.EDITOR)
+    for tenant in (personal_tenant(bob), collection_tenant(collection_id)):
+        async with database.writing(bob) as db:
+            await request_erasure(db, tenant, None, 0, NOW)
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+async def test_equal_bytes_of_two_editors_at_once_are_one_document(
+    database: Database, alice: OwnerId, bob: OwnerId
+) -> None:
+    collection_id = await new_collection(database, alice)
+    await let_in(database, alice, collection_id, bob, Role.EDITOR)
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+    async def of_alice() -> Document:
+        async with database.writing(alice) as db:
+            return await add_document(db, alice, collection_id, NewFile(new_document_id(), "a" * 64, "x", 3), NOW)
+
+    async with database.writing(bob) as db:
+        first = await add_document(db, bob, collection_id, NewFile(new_document_id(), "a" * 64, "x", 3), NOW)
+        second = asyncio.create_task(of_alice())
+        async with asyncio.timeout(20), database.reading(EVERYBODY) as looking:
+            while not (await looking.execute(text(waits))).scalar():  # noqa: ASYNC110 - the database tells nobody
+                await asyncio.sleep(0.01)
+    assert (await second).id == first.id

@@ -30,6 +30,8 @@ _SHARED_WITH_ME = (
 _MY_COLLECTIONS = "SELECT c.id FROM collections c WHERE c.owner = {me}"
 _READABLE = f"{_MY_COLLECTIONS} UNION ALL {_SHARED_WITH_ME.format(more='')}"
 _WRITABLE = f"""{_MY_COLLECTIONS} UNION ALL {_SHARED_WITH_ME.format(more=" AND m.role = 'editor'")}"""
+# Whose points and files one may have erased; see `rag.tenants`.
+_MY_TENANTS = f"SELECT 'c:' || w.id FROM ({_WRITABLE}) AS w (id)"
 _MY_OWN = "collection_id IS NULL AND owner = {me}"
 
 _POLICIES = (
@@ -37,7 +39,9 @@ _POLICIES = (
         "collection_members",
         seen="owner = {me} OR member = {me} OR ({me} IS NOT NULL AND member = '*')",
         added="owner = {me}",
-        changed="owner = {me} OR member = {me}",
+        # A member leaves, and makes nothing else of what they may do.
+        changed="owner = {me}",
+        deleted="owner = {me} OR member = {me}",
     ),
     *guard_shared(
         "collections",
@@ -47,12 +51,17 @@ _POLICIES = (
     ),
     *guard_shared(
         "documents",
-        seen=f"({_MY_OWN}) OR collection_id IN ({_READABLE})",
+        # What one uploaded counts against one's room, be it where one is no member any more: of that the row, no chunk.
+        seen=f"owner = {{me}} OR collection_id IN ({_READABLE})",
         added=f"owner = {{me}} AND (collection_id IS NULL OR collection_id IN ({_WRITABLE}))",
         changed=f"({_MY_OWN}) OR collection_id IN ({_WRITABLE})",
     ),
-    *guard_shared("document_chunks", seen="EXISTS (SELECT 1 FROM documents d WHERE d.id = document_id)"),
-    *guard_shared("document_erasures", added="{me} IS NOT NULL"),
+    *guard_shared(
+        "document_chunks",
+        seen="EXISTS (SELECT 1 FROM documents d WHERE d.id = document_id"
+        f" AND (d.collection_id IS NULL OR d.collection_id IN ({_READABLE})))",
+    ),
+    *guard_shared("document_erasures", added=f"tenant = 'u:' || {{me}} OR tenant IN ({_MY_TENANTS})"),
 )
 
 
