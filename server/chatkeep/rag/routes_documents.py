@@ -104,7 +104,8 @@ async def delete(owner: DocumentsOwner, document_id: UUID, services: Services, d
     db.on_commit(services.eraser.wake)
 
 
-@router.post("/{document_id}/retry", dependencies=[_OWNED], status_code=202)
+# As an upload: it costs as much, and may be paid for by the token.
+@router.post("/{document_id}/retry", dependencies=[_OWNED, Depends(throttled("upload"))], status_code=202)
 async def retry(owner: DocumentsOwner, document_id: UUID, services: Services, db: WritingDb) -> DocumentOut:
     """Read one anew that has failed."""
     document = await retry_document(db, owner, str(document_id), datetime.now(UTC))

@@ -115,6 +115,17 @@ async def test_many_uploads_at_once_do_not_overspend_the_room(serve: Any, make_c
         assert len(files_in(app)) == 2
 
 
+async def test_reading_anew_is_no_way_around_the_limit_of_uploads(serve: Any, make_client: Any) -> None:
+    async with serve(limit_upload="2/hour") as app:
+        ada = await make_client(app)
+        (document,) = await ada.uploaded(("a.txt", b"MZ\0\0\0\0 no text"))
+        await ada.until_ended(document["id"])
+        for status in (202, 429):
+            answer = await ada.http.post(f"/documents/{document['id']}/retry")
+            assert answer.status_code == status, answer.text
+            await ada.until_ended(document["id"])
+
+
 async def test_a_full_disk_is_said_and_leaves_nothing(app: FastAPI, ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
