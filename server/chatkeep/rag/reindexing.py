@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from uuid_utils.compat import uuid7
@@ -104,12 +104,22 @@ class Reindexer:
         newest = select(document_indexes.c.name).order_by(document_indexes.c.wanted_at.desc()).limit(1)
         if (await db.execute(newest)).scalar() != self._with.index_name:
             return None
-        row = (await db.execute(select(documents).where(self._to_move()).limit(1))).mappings().first()
+        row = await self._next(db)
         if row is None:
             return None
         values = {"claim": claim, "heartbeat_at": self._now()}
         taken = await db.execute(update(documents).where(documents.c.id == row["id"], self._to_move()).values(values))
         return document_from(row) if taken.rowcount else None
+
+    async def _next(self, db: Db) -> RowMapping | None:
+        """What nobody has tried yet, then what was tried longest ago: one that cannot be moved is in no other's way."""
+        untried = select(documents).where(self._to_move(), documents.c.claim.is_(None))
+        tried = select(documents).where(self._to_move()).order_by(documents.c.heartbeat_at)
+        for waiting in (untried, tried):
+            row: RowMapping | None = (await db.execute(waiting.limit(1))).mappings().first()
+            if row is not None:
+                return row
+        return None
 
     def _to_move(self) -> ColumnElement[bool]:
         free = or_(documents.c.claim.is_(None), documents.c.heartbeat_at <= self._now() - STALE_AFTER)

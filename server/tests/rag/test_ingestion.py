@@ -1,6 +1,7 @@
 """From the queue to the index, whatever happens on the way: real parser, real embedded index, real databases."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -305,6 +306,29 @@ async def test_another_model_indexes_anew_while_the_old_index_answers(
     assert await indexes.list_specs() == [spec]
     # An instance that still has the settings from before leaves things as they are.
     assert not await Reindexer(equipment, indexes, SPEC).move_one()
+
+
+async def test_a_document_that_no_model_takes_keeps_no_other_from_being_indexed_anew(
+    equipment: Equipment, indexes: EdgeIndexes, clock: Clock, alice: OwnerId, bob: OwnerId
+) -> None:
+    class Choosy(NoEmbedder):
+        async def embed_passages(self, texts: Sequence[str]) -> list[Vector | None]:
+            if "poison" in texts[0]:
+                raise EmbeddingFailed("The embedding endpoint refuses the texts (400).", retryable=False)
+            return [None for _ in texts]
+
+    refused, good = await upload(equipment, bob, "poison"), await upload(equipment, alice)
+    for _ in range(2):
+        await ingest(equipment)
+    spec = IndexSpec("none", 1, "german")
+    other = replace(equipment, index=indexes.open(spec), index_name=index_name(spec), embedder=Choosy())
+    moving = Reindexer(other, indexes, spec)
+    await moving.open()
+    for _ in range(2):
+        with contextlib.suppress(EmbeddingFailed):
+            await moving.move_one()
+        clock.advance(seconds=30)
+    assert (await look(equipment, good)).indexed_in == index_name(spec) != (await look(equipment, refused)).indexed_in
 
 
 async def test_the_doctor_finds_and_repairs_what_does_not_agree(
