@@ -52,8 +52,9 @@ class Documents:
         clock = DatabaseClock(database)
         blobs = Blobs(settings.data_dir / "documents")
         limits = Limits(file_bytes=settings.upload_megabytes * _MIB, tokenizer=tokenizer)
+        room = Room(settings.upload_megabytes * _MIB, settings.documents_megabytes * _MIB)
         index = indexes.open(spec)
-        equipment = Equipment(database, blobs, embedder, index, index_name(spec), limits, clock.now)
+        equipment = Equipment(database, blobs, embedder, index, index_name(spec), limits, clock.now, room.owner)
         self._clock = clock
         self._reindexer = Reindexer(equipment, indexes, spec)
         related = RELATED if isinstance(embedder, BuiltinEmbedder) else None
@@ -67,7 +68,7 @@ class Documents:
             # One owner's never take all places, where there are several.
             Ingester(equipment, settings.documents_at_once, max(1, settings.documents_at_once - 1)),
             Eraser(database, blobs, indexes, clock.now),
-            Room(settings.upload_megabytes * _MIB, settings.documents_megabytes * _MIB),
+            room,
         )
 
     @asynccontextmanager

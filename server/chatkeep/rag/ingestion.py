@@ -6,17 +6,20 @@ and what has points gets none again.
 
 import contextlib
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chatkeep.db import Database
 from chatkeep.embedding.port import Embedder, EmbeddingFailed
+from chatkeep.identity import OwnerId
 from chatkeep.index.port import IndexUnavailable, Point, TenantId, VectorIndex
 from chatkeep.parsing.chunks import Unreadable
 from chatkeep.parsing.limits import Limits
 from chatkeep.parsing.parse import parse
 from chatkeep.rag.blobs import Blobs
+from chatkeep.rag.documents import stored_bytes
 from chatkeep.rag.erasure import request_erasure
 from chatkeep.rag.ingestion_queue import (
     Claimed,
@@ -40,7 +43,9 @@ _LONGEST_DELAY = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """What every ingestion works with. `index_name` is that of `index`."""
+    """What every ingestion works with. `index_name` is that of `index`, and `room` what one person's documents may take
+    in all, in bytes.
+    """
 
     database: Database
     blobs: Blobs
@@ -49,6 +54,7 @@ class Equipment:
     index_name: str
     limits: Limits
     now: Callable[[], datetime]
+    room: int = sys.maxsize
 
 
 class ClaimLost(Exception):
@@ -95,6 +101,9 @@ class Ingestion:
         async with self._with.database.writing(EVERYBODY) as db:
             name = self._with.index_name
             self._demand(await store_parsed(db, self.claimed, parsed, name, self._with.now()))
+            # A small file can hold much text. Of what is refused here nothing stays stored.
+            if await stored_bytes(db, OwnerId(document.owner)) > self._with.room:
+                raise _no_room(self._with.room)
         self.done = 0
 
     async def _put_points(self) -> None:
@@ -154,6 +163,11 @@ class Ingestion:
     def _demand(self, held: bool) -> None:
         if not held:
             raise ClaimLost
+
+
+def _no_room(room: int) -> Unreadable:
+    message = f"Its text takes more room than there is: {room >> 20} MiB in all. Delete others, and try again."
+    return Unreadable("storage_full", message)
 
 
 async def put_points(

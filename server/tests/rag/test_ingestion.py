@@ -19,7 +19,14 @@ from chatkeep.index.naming import index_name
 from chatkeep.index.port import IndexSpec, IndexUnavailable, Point, TenantId
 from chatkeep.parsing.limits import Limits
 from chatkeep.rag.blobs import Blobs
-from chatkeep.rag.documents import NewFile, add_document, cancel_document, get_document, new_document_id
+from chatkeep.rag.documents import (
+    NewFile,
+    add_document,
+    cancel_document,
+    get_document,
+    new_document_id,
+    stored_bytes,
+)
 from chatkeep.rag.erasure import Eraser, delete_document, delete_documents_of
 from chatkeep.rag.ingestion import ClaimLost, Equipment, Ingestion
 from chatkeep.rag.ingestion_queue import Claimed, claim_next, disown_all
@@ -329,6 +336,23 @@ async def test_a_document_that_no_model_takes_keeps_no_other_from_being_indexed_
             await moving.move_one()
         clock.advance(seconds=30)
     assert (await look(equipment, good)).indexed_in == index_name(spec) != (await look(equipment, refused)).indexed_in
+
+
+async def test_many_small_files_with_much_text_do_not_overspend_the_room(equipment: Equipment, alice: OwnerId) -> None:
+    tight = replace(equipment, room=140_000)
+    first, second = [await upload(equipment, alice, f"{n} " + "turnips " * 4_000) for n in range(2)]
+    # Uploaded they fit; each has its text beside it once it is read.
+    for _ in range(2):
+        await ingest(tight)
+    assert (await look(equipment, first)).status is Status.READY
+    refused = await look(equipment, second)
+    assert (refused.status, refused.error and refused.error["code"], refused.chunks) == (
+        Status.FAILED,
+        "storage_full",
+        0,
+    )
+    async with equipment.database.reading(alice) as db:
+        assert await stored_bytes(db, alice) <= tight.room
 
 
 async def test_the_doctor_finds_and_repairs_what_does_not_agree(
