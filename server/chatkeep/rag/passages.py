@@ -7,8 +7,15 @@ from dataclasses import dataclass, field
 from chatkeep.index.port import Way
 
 _SNIPPET_CHARACTERS = 240
+# Characters that nobody sees, but that keep a search for a word from finding it.
+_UNSEEN = (
+    r"[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    r"\ufe00-\ufe0f\ufeff]"
+)
+# Each letter also in its wide form (Unicode, Halfwidth and Fullwidth Forms).
+_NAME = f"{_UNSEEN}{{0,8}}".join(f"[{letter}{chr(ord(letter) + 0xFEE0)}]" for letter in "passage")
 # "<" before the name of a mark, in whatever way a model might still read it as one.
-_MARK = re.compile(r"[<\uff1c\u2039\u27e8\u3008](?=[\W_]{0,64}passage)", re.IGNORECASE)
+_MARK = re.compile(rf"[<\uff1c\ufe64\u2039\u276c\u276e\u27e8\u3008](?=[\W_]{{0,64}}{_NAME})", re.IGNORECASE)
 _NOT_IN_ATTRIBUTES = re.compile(r'[\x00-\x1f\x7f"<>&\u0085\u2028\u2029]+')
 
 _TASK = """\
