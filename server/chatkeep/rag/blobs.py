@@ -183,8 +183,15 @@ def _flush(file: BinaryIO) -> None:
 
 
 def _rename(source: Path, target: Path) -> None:
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    source.replace(target)
+    while True:
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            source.replace(target)
+            break
+        except FileNotFoundError:
+            # Whoever deletes the last file of a folder takes the folder along, perhaps between these two lines.
+            if not source.exists():
+                raise
     # The name is on the disk once its directory is.
     for directory in (target.parent, target.parent.parent):
         descriptor = os.open(directory, os.O_RDONLY)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from chatkeep.index.port import TenantId
+from chatkeep.rag.blobs import Blobs
 from chatkeep.rag.file_names import clean_filename
 
 FORM = {"content-type": "multipart/form-data; boundary=x"}
@@ -124,6 +126,23 @@ async def test_reading_anew_is_no_way_around_the_limit_of_uploads(serve: Any, ma
             answer = await ada.http.post(f"/documents/{document['id']}/retry")
             assert answer.status_code == status, answer.text
             await ada.until_ended(document["id"])
+
+
+async def test_the_last_file_of_a_folder_is_deleted_while_another_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs, mine, mkdir = Blobs(tmp_path), TenantId("u:ada"), Path.mkdir
+
+    def raced(path: Path, *args: Any, **options: Any) -> None:
+        mkdir(path, *args, **options)
+        monkeypatch.undo()
+        path.rmdir()
+
+    async with blobs.arriving() as arrival:
+        await arrival.write(b"hello")
+        monkeypatch.setattr(Path, "mkdir", raced)
+        await blobs.keep(arrival, mine, "x")
+    assert blobs.path(mine, "x").read_bytes() == b"hello"
 
 
 async def test_a_full_disk_is_said_and_leaves_nothing(app: FastAPI, ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
