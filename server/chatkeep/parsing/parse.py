@@ -50,7 +50,8 @@ async def parse(path: Path, filename: str, limits: Limits | None = None) -> Pars
 @contextlib.asynccontextmanager
 async def _process(path: Path, request: Request) -> AsyncIterator[asyncio.subprocess.Process]:
     """The process that reads the file; gone, with all that it started, at the end."""
-    with await asyncio.to_thread(path.open, "rb") as file:
+    # Not in a thread: cancelled in between, nobody would close it. It is a file of ours, and opened at once.
+    with path.open("rb") as file:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-IB",  # it sees neither PYTHON... variables nor the working directory, and writes no bytecode

@@ -64,7 +64,8 @@ class Blobs:
         Raises:
             FileNotFoundError
         """
-        with await asyncio.to_thread(self.path(tenant, document_id).open, "rb") as file:
+        # Not in a thread: cancelled in between, nobody would close it.
+        with self.path(tenant, document_id).open("rb") as file:
             while piece := await asyncio.to_thread(file.read, _READ):
                 yield piece
 
