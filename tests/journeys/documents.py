@@ -19,4 +19,5 @@ def upload(person: Person, name: str, content: bytes, **data: str) -> dict[str, 
 def follow(person: Person, document_id: str) -> list[dict[str, Any]]:
     """Its events up to the end."""
     with connect_sse(person.http, "GET", f"/documents/{document_id}/events") as source:
+        assert source.response.status_code == 200, document_id
         return [json.loads(event.data) for event in source.iter_sse()]
