@@ -44,6 +44,8 @@ async def _examine(settings: Settings, *, repair: bool) -> bool:
     async with doctor_for(settings, repair=repair) as doctor:
         findings = await doctor.examine()
     click.echo(f"{findings.documents} documents.")
+    if findings.erasures_owed:
+        click.echo(f"{findings.erasures_owed:>6}  deleted; the server still takes them out of the index")
     for name, said in _SAID:
         click.echo(f"{getattr(findings, name):>6}  {said}")
     if repair:

@@ -15,7 +15,7 @@ from chatkeep.index.port import Indexes, TenantId, VectorIndex
 from chatkeep.rag.blobs import Blobs
 from chatkeep.rag.documents import document_from
 from chatkeep.rag.records import Document, Status
-from chatkeep.rag.tables import document_chunks, documents
+from chatkeep.rag.tables import document_chunks, document_erasures, documents
 from chatkeep.rag.tenants import tenant_of
 from chatkeep.row_security import EVERYBODY
 
@@ -33,6 +33,7 @@ class Findings:
         files_without_rows: an original of what is deleted.
         wrong_points: ready, and the index holds more or fewer points than there are chunks.
         rows_without_files: the original is gone; what was made of it is still found.
+        erasures_owed: the index holds points of what is deleted, and the server is still to delete them: no fault.
     """
 
     documents: int = 0
@@ -40,6 +41,7 @@ class Findings:
     files_without_rows: int = 0
     wrong_points: int = 0
     rows_without_files: int = 0
+    erasures_owed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,14 @@ class Doctor:
         """`held` learns which documents have all their points in the index that their row names."""
         found = [each async for each in index.list_documents()]
         rows = {row.id: row async for row in self._rows(document_id for _, document_id, _ in found)}
+        owed = await self._list_owed()
         for tenant, document_id, count in found:
             row = rows.get(document_id)
             if row is None or tenant_of(row) != tenant or row.status is Status.FAILED:
-                findings.points_without_rows += 1
+                if {(tenant, document_id), (tenant, None)} & owed:
+                    findings.erasures_owed += 1
+                else:
+                    findings.points_without_rows += 1
                 await self._delete_points(index, tenant, document_id)
             elif row.status is Status.READY and row.indexed_in == name and row.chunks == count:
                 held[document_id] = name
@@ -138,6 +144,13 @@ class Doctor:
                 findings.files_without_rows += 1
                 if self._repair:
                     await asyncio.to_thread(path.unlink)
+
+    async def _list_owed(self) -> set[tuple[str, str | None]]:
+        """Of tenants whole, or of single documents of theirs."""
+        of = document_erasures.c
+        async with self._database.reading(EVERYBODY) as db:
+            rows = (await db.execute(select(of.tenant, of.document_id).where(of.done_at.is_(None)))).all()
+        return {(tenant, document_id) for tenant, document_id in rows}
 
     async def _delete_points(self, index: VectorIndex, tenant: TenantId, document_id: str) -> None:
         if self._repair:

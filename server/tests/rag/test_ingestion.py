@@ -27,7 +27,7 @@ from chatkeep.rag.documents import (
     new_document_id,
     stored_bytes,
 )
-from chatkeep.rag.erasure import Eraser, delete_document, delete_documents_of
+from chatkeep.rag.erasure import Eraser, delete_document, delete_documents_of, request_erasure
 from chatkeep.rag.ingestion import ClaimLost, Equipment, Ingestion
 from chatkeep.rag.ingestion_queue import Claimed, claim_next, disown_all
 from chatkeep.rag.orphans import Doctor, Findings, Remains
@@ -379,6 +379,20 @@ async def test_the_doctor_finds_and_repairs_what_does_not_agree(
     assert await look_at.examine() == Findings(documents=2)
     assert not await look_at.remains_of(nobody)
     assert (await look(equipment, kept)).indexed_in == (await look(equipment, lost)).indexed_in
+
+
+@pytest.mark.parametrize("whole_tenant", [True, False])
+async def test_the_doctor_tells_what_is_still_owed_from_what_nobody_knows_of(
+    equipment: Equipment, indexes: EdgeIndexes, alice: OwnerId, whole_tenant: bool
+) -> None:
+    mine, owed, nobodys = personal_tenant(alice), new_document_id(), new_document_id()
+    await equipment.index.put(mine, [Point(owed, 1, "owed", None)])
+    async with equipment.database.writing(alice) as db:
+        await request_erasure(db, mine, None if whole_tenant else owed, 1, datetime.now(UTC))
+    look_at = Doctor(equipment.database, equipment.blobs, indexes)
+    assert await look_at.examine() == Findings(erasures_owed=1)
+    await equipment.index.put(TenantId("u:somebody"), [Point(nobodys, 1, "orphan", None)])
+    assert await look_at.examine() == Findings(erasures_owed=1, points_without_rows=1)
 
 
 def test_a_tenants_folder_does_not_tell_who_it_is(equipment: Equipment, alice: OwnerId) -> None:
